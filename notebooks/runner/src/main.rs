@@ -1,0 +1,2 @@
+//! `cargo notebooks`: set up, execute and open the notebooks.
+fn main() {}

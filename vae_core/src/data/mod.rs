@@ -1,0 +1,2 @@
+//! Data sets, their preprocessing and their minibatches.
+pub mod dataset;

@@ -1,0 +1,104 @@
+//! The one error type of the crate. Each message says what is wrong and what to do about it.
+
+use std::path::{Path, PathBuf};
+
+/// `Result` with the crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong in `vae_core`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused a file operation.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: "read", "write", "rename", …
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A data file is not what it should be (truncated, wrong magic, wrong hash, …).
+    #[error("{file}: {reason}")]
+    Data {
+        /// The file, or the name of the data set.
+        file: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// A data set is not on this machine.
+    #[error(
+        "{dataset} was not found in {searched}; run `cargo notebooks fetch`, set VAEB_DATA to the folder that holds it, or use the embedded data"
+    )]
+    NotFound {
+        /// The data set.
+        dataset: String,
+        /// Where it was looked for.
+        searched: String,
+    },
+    /// Two shapes do not fit.
+    #[error("{what}: expected {expected}, found {found}")]
+    Shape {
+        /// Which array.
+        what: &'static str,
+        /// The shape that was needed.
+        expected: String,
+        /// The shape that was given.
+        found: String,
+    },
+    /// A configuration makes no sense.
+    #[error("configuration: `{field}` {reason}")]
+    Config {
+        /// The field, as it is written in the configuration.
+        field: String,
+        /// Why it cannot be so, and what would do.
+        reason: String,
+    },
+    /// A NaN or an infinity appeared; training stopped and the last good parameters are kept.
+    #[error(
+        "{quantity} became {value} at update {step}; the parameters before this update are kept. Try a smaller step size or a smaller initial scale"
+    )]
+    NonFinite {
+        /// The update at which it appeared, counted from 1; 0 outside training.
+        step: u64,
+        /// Which quantity: the bound, the gradient, a parameter, …
+        quantity: String,
+        /// The offending value.
+        value: f64,
+    },
+    /// A checkpoint or a stored result cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// A figure could not be drawn or exported.
+    #[error("figure {id}: {reason}")]
+    Figure {
+        /// The figure's id.
+        id: String,
+        /// The backend's reason.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// For `.map_err(Error::io("read", path))`.
+    pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// A configuration error.
+    pub fn config(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Config { field: field.into(), reason: reason.into() }
+    }
+
+    /// A data error.
+    pub fn data(file: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Data { file: file.into(), reason: reason.into() }
+    }
+}

@@ -1,0 +1,2 @@
+//! Runs: configuration, result, store, provenance.
+pub mod provenance;
