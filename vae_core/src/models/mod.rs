@@ -1,0 +1,7 @@
+//! The models of the report.
+
+pub mod inference;
+pub mod vae;
+
+pub use inference::Decode;
+pub use vae::{ModelConfig, Vae};

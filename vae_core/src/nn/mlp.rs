@@ -1,0 +1,128 @@
+//! A multi-layer perceptron: hidden layers and a linear head, with the buffers for its two passes.
+
+use super::activation::Activation;
+use super::dense::Dense;
+use super::params::Layout;
+use crate::numeric::Real;
+use crate::{Error, Result};
+
+/// An MLP: any number of hidden layers, then a linear head. It holds places, not numbers.
+#[derive(Clone, Debug)]
+pub struct Mlp {
+    layers: Vec<Dense>,
+}
+
+/// What a forward pass leaves for the backward pass: each layer's output `[rows, outputs]`, and its input to the
+/// activation where that is needed. Allocated once.
+#[derive(Clone, Debug)]
+pub struct Trace<F> {
+    outputs: Vec<Vec<F>>,
+    pre: Vec<Vec<F>>,
+    deltas: Vec<Vec<F>>,
+    max_rows: usize,
+}
+
+impl<F> Trace<F> {
+    /// The head's output of the last forward pass `[rows, head]`.
+    pub fn head(&self) -> &[F] {
+        self.outputs.last().map_or(&[], Vec::as_slice)
+    }
+
+    /// ∂/∂head, to be written before the backward pass `[rows, head]`.
+    pub fn head_delta(&mut self) -> &mut [F] {
+        self.deltas.last_mut().map_or(&mut [], Vec::as_mut_slice)
+    }
+
+    /// Both at once: the head's output, and the place of ∂/∂head.
+    pub fn head_and_delta(&mut self) -> (&[F], &mut [F]) {
+        (self.outputs.last().map_or(&[], Vec::as_slice), self.deltas.last_mut().map_or(&mut [], Vec::as_mut_slice))
+    }
+}
+
+impl Mlp {
+    /// Hidden layers `name.0`, `name.1`, … of the given widths, and a linear head called `head_name`.
+    pub fn new(
+        layout: &mut Layout,
+        name: &str,
+        inputs: usize,
+        hidden: &[usize],
+        activation: Activation,
+        head_name: &str,
+        head: usize,
+    ) -> Self {
+        let mut layers = Vec::with_capacity(hidden.len() + 1);
+        let mut width = inputs;
+        for (k, &outputs) in hidden.iter().enumerate() {
+            layers.push(Dense::new(layout, &format!("{name}.{k}"), width, outputs, activation));
+            width = outputs;
+        }
+        layers.push(Dense::new(layout, head_name, width, head, Activation::Identity));
+        Self { layers }
+    }
+
+    /// The layers, input first, head last.
+    pub fn layers(&self) -> &[Dense] {
+        &self.layers
+    }
+
+    /// Width of its input.
+    pub fn inputs(&self) -> usize {
+        self.layers.first().map_or(0, |l| l.inputs)
+    }
+
+    /// Width of its head.
+    pub fn outputs(&self) -> usize {
+        self.layers.last().map_or(0, |l| l.outputs)
+    }
+
+    /// Buffers for up to `max_rows` rows; without `backward` only for a forward pass.
+    pub fn trace<F: Real>(&self, max_rows: usize, backward: bool) -> Trace<F> {
+        let buffer = |wanted: bool, l: &Dense| if wanted { vec![F::zero(); max_rows * l.outputs] } else { Vec::new() };
+        Trace {
+            outputs: self.layers.iter().map(|l| buffer(true, l)).collect(),
+            pre: self.layers.iter().map(|l| buffer(l.activation.needs_input(), l)).collect(),
+            deltas: self.layers.iter().map(|l| buffer(backward, l)).collect(),
+            max_rows,
+        }
+    }
+
+    /// The forward pass: x `[rows, inputs]` to [`Trace::head`] `[rows, outputs]`.
+    pub fn forward<F: Real>(&self, params: &[F], x: &[F], trace: &mut Trace<F>, rows: usize) -> Result<()> {
+        self.check_rows(rows, trace.max_rows)?;
+        for (k, layer) in self.layers.iter().enumerate() {
+            let (before, here) = trace.outputs.split_at_mut(k);
+            let input = before.last().map_or(x, Vec::as_slice);
+            layer.forward(params, input, &mut here[0], &mut trace.pre[k], rows)?;
+        }
+        Ok(())
+    }
+
+    /// The backward pass, from [`Trace::head_delta`] to `grads` (this MLP's part is overwritten) and, if wanted,
+    /// ∂/∂x `[rows, inputs]`.
+    pub fn backward<F: Real>(
+        &self,
+        params: &[F],
+        grads: &mut [F],
+        x: &[F],
+        trace: &mut Trace<F>,
+        mut dx: Option<&mut [F]>,
+        rows: usize,
+    ) -> Result<()> {
+        self.check_rows(rows, trace.max_rows)?;
+        for (k, layer) in self.layers.iter().enumerate().rev() {
+            let input = if k == 0 { x } else { &trace.outputs[k - 1] };
+            let saved = if layer.activation.needs_input() { &trace.pre[k] } else { &trace.outputs[k] };
+            let (before, here) = trace.deltas.split_at_mut(k);
+            let next = if k == 0 { dx.as_deref_mut() } else { before.last_mut().map(Vec::as_mut_slice) };
+            layer.backward(params, grads, input, saved, &mut here[0], next, rows)?;
+        }
+        Ok(())
+    }
+
+    fn check_rows(&self, rows: usize, max_rows: usize) -> Result<()> {
+        if rows <= max_rows {
+            return Ok(());
+        }
+        Err(Error::Shape { what: "rows of a batch", expected: format!("at most {max_rows}"), found: rows.to_string() })
+    }
+}

@@ -1,0 +1,133 @@
+//! Matrix products: a safe face for the `gemm` crate.
+
+use super::Real;
+use crate::{Error, Result};
+
+/// A row-major matrix, or its transpose, seen through a slice.
+#[derive(Clone, Copy, Debug)]
+pub struct Mat<'a, F> {
+    data: &'a [F],
+    rows: usize,
+    cols: usize,
+    transposed: bool,
+}
+
+impl<'a, F> Mat<'a, F> {
+    /// The first `rows × cols` values of `data`, row by row.
+    pub fn new(data: &'a [F], rows: usize, cols: usize) -> Self {
+        Self { data, rows, cols, transposed: false }
+    }
+
+    /// The transpose, without moving anything.
+    pub fn t(self) -> Self {
+        Self { transposed: !self.transposed, ..self }
+    }
+
+    fn shape(&self) -> (usize, usize) {
+        if self.transposed { (self.cols, self.rows) } else { (self.rows, self.cols) }
+    }
+
+    fn strides(&self) -> (isize, isize) {
+        let (row, col) = (self.cols as isize, 1);
+        if self.transposed { (col, row) } else { (row, col) }
+    }
+
+    fn fits(&self) -> bool {
+        self.rows.checked_mul(self.cols).is_some_and(|n| n <= self.data.len())
+    }
+}
+
+/// `C ← A·B`, or `C ← C + A·B` if `accumulate`; `C` is row-major `[m, n]`, A `[m, k]`, B `[k, n]`.
+///
+/// # Errors
+/// [`Error::Shape`] if the shapes do not fit each other or their slices.
+pub fn matmul<F: Real>(c: &mut [F], a: Mat<'_, F>, b: Mat<'_, F>, accumulate: bool) -> Result<()> {
+    let ((m, k), (kb, n)) = (a.shape(), b.shape());
+    let c_fits = m.checked_mul(n).is_some_and(|len| len <= c.len());
+    if k != kb || !a.fits() || !b.fits() || !c_fits {
+        return Err(Error::Shape {
+            what: "matrix product",
+            expected: format!("A [m, k] · B [k, n] within their slices and C of at least {m}×{n} values"),
+            found: format!("A [{m}, {k}], B [{kb}, {n}], C of {} values", c.len()),
+        });
+    }
+    if m == 0 || n == 0 {
+        return Ok(());
+    }
+    if k == 0 {
+        if !accumulate {
+            c[..m * n].fill(F::zero());
+        }
+        return Ok(());
+    }
+    let ((a_rs, a_cs), (b_rs, b_cs)) = (a.strides(), b.strides());
+    // SAFETY: the three shapes were checked against their slices above, and `c` is borrowed exclusively.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            c.as_mut_ptr(),
+            1,
+            n as isize,
+            accumulate,
+            a.data.as_ptr(),
+            a_cs,
+            a_rs,
+            b.data.as_ptr(),
+            b_cs,
+            b_rs,
+            F::one(),
+            F::one(),
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The definition: C[i, j] = Σ_k A[i, k] B[k, j].
+    fn reference(c: &mut [f64], a: &dyn Fn(usize, usize) -> f64, b: &dyn Fn(usize, usize) -> f64, mnk: [usize; 3]) {
+        let [m, n, k] = mnk;
+        for i in 0..m {
+            for j in 0..n {
+                c[i * n + j] += (0..k).map(|l| a(i, l) * b(l, j)).sum::<f64>();
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_definition(m in 0usize..20, n in 0usize..20, k in 0usize..20, ta: bool, tb: bool, acc: bool) {
+            let a: Vec<f64> = (0..m * k).map(|i| (i as f64 * 0.7).sin()).collect();
+            let b: Vec<f64> = (0..k * n).map(|i| (i as f64 * 1.3).cos()).collect();
+            let mut c = vec![0.5; m * n];
+            let mut expected = if acc { c.clone() } else { vec![0.0; m * n] };
+            let at = |i: usize, l: usize| if ta { a[l * m + i] } else { a[i * k + l] };
+            let bt = |l: usize, j: usize| if tb { b[j * k + l] } else { b[l * n + j] };
+            reference(&mut expected, &at, &bt, [m, n, k]);
+            let a = if ta { Mat::new(&a, k, m).t() } else { Mat::new(&a, m, k) };
+            let b = if tb { Mat::new(&b, n, k).t() } else { Mat::new(&b, k, n) };
+            matmul(&mut c, a, b, acc).unwrap();
+            for (c, e) in c.iter().zip(&expected) {
+                prop_assert!((c - e).abs() < 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_shapes_are_errors() {
+        let x = [1.0f32; 6];
+        assert!(matmul(&mut [0.0; 4], Mat::new(&x, 2, 3), Mat::new(&x, 2, 3), false).is_err());
+        assert!(matmul(&mut [0.0; 3], Mat::new(&x, 2, 3), Mat::new(&x, 3, 2), false).is_err());
+        assert!(matmul(&mut [0.0; 4], Mat::new(&x, 2, 4), Mat::new(&x, 3, 2), false).is_err());
+    }
+}

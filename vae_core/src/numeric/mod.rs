@@ -1,0 +1,7 @@
+//! Numbers: the two precisions, matrix products, vectorised elementary functions.
+
+pub mod gemm;
+pub mod real;
+pub mod vmath;
+
+pub use real::Real;

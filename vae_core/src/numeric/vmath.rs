@@ -1,0 +1,204 @@
+//! Loops over slices, compiled for the vector units that the machine has (chosen at run time).
+//!
+//! Every loop is element by element, without fused multiply-add, so its bits do not depend on the vector width. Sums
+//! are taken in [`LANES`] fixed partial sums for the same reason.
+
+use super::Real;
+use pulp::Arch;
+
+/// Number of partial sums of a reduction.
+pub const LANES: usize = 16;
+
+/// `y ← f(y)`.
+#[inline(always)]
+pub fn map<F: Real>(y: &mut [F], f: impl Fn(F) -> F) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for y in y.iter_mut() {
+                *y = f(*y);
+            }
+        },
+    );
+}
+
+/// `y ← f(y, x)`; the slices have the same length.
+#[inline(always)]
+pub fn zip<F: Real>(y: &mut [F], x: &[F], f: impl Fn(F, F) -> F) {
+    debug_assert_eq!(y.len(), x.len());
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = f(*y, x);
+            }
+        },
+    );
+}
+
+/// `f(y, z, x)` updates `y` and `z` in place; the slices have the same length.
+#[inline(always)]
+pub fn zip2<F: Real>(y: &mut [F], z: &mut [F], x: &[F], f: impl Fn(&mut F, &mut F, F)) {
+    debug_assert!(y.len() == x.len() && z.len() == x.len());
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for ((y, z), &x) in y.iter_mut().zip(z.iter_mut()).zip(x) {
+                f(y, z, x);
+            }
+        },
+    );
+}
+
+/// `y ← f(y, a, b)`; the slices have the same length.
+#[inline(always)]
+pub fn zip2_ref<F: Real>(y: &mut [F], a: &[F], b: &[F], f: impl Fn(F, F, F) -> F) {
+    debug_assert!(y.len() == a.len() && a.len() == b.len());
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
+                *y = f(*y, a, b);
+            }
+        },
+    );
+}
+
+/// `f(y, x)` updates `y` in place and returns a term; the terms are summed.
+#[inline(always)]
+pub fn zip_sum<F: Real>(y: &mut [F], x: &[F], f: impl Fn(&mut F, F) -> F) -> F {
+    let n = y.len();
+    let x = &x[..n];
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            laned(
+                n,
+                #[inline(always)]
+                |i| f(&mut y[i], x[i]),
+            )
+        },
+    )
+}
+
+/// As [`zip_sum`], with two slices updated in place.
+#[inline(always)]
+pub fn zip2_sum<F: Real>(y: &mut [F], z: &mut [F], x: &[F], f: impl Fn(&mut F, &mut F, F) -> F) -> F {
+    let n = y.len();
+    let (z, x) = (&mut z[..n], &x[..n]);
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            laned(
+                n,
+                #[inline(always)]
+                |i| f(&mut y[i], &mut z[i], x[i]),
+            )
+        },
+    )
+}
+
+/// Σ f(x, y).
+#[inline(always)]
+pub fn sum2<F: Real>(x: &[F], y: &[F], f: impl Fn(F, F) -> F) -> F {
+    let n = x.len();
+    let y = &y[..n];
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            laned(
+                n,
+                #[inline(always)]
+                |i| f(x[i], y[i]),
+            )
+        },
+    )
+}
+
+/// Σ f(x, y, z).
+#[inline(always)]
+pub fn sum3<F: Real>(x: &[F], y: &[F], z: &[F], f: impl Fn(F, F, F) -> F) -> F {
+    let n = x.len();
+    let (y, z) = (&y[..n], &z[..n]);
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            laned(
+                n,
+                #[inline(always)]
+                |i| f(x[i], y[i], z[i]),
+            )
+        },
+    )
+}
+
+/// Σ_i term(i) in [`LANES`] partial sums, term i in lane i mod `LANES`.
+#[inline(always)]
+fn laned<F: Real>(n: usize, mut term: impl FnMut(usize) -> F) -> F {
+    let mut sums = [F::zero(); LANES];
+    let whole = n - n % LANES;
+    for start in (0..whole).step_by(LANES) {
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            *sum += term(start + lane);
+        }
+    }
+    for i in whole..n {
+        sums[i - whole] += term(i);
+    }
+    total(sums)
+}
+
+/// The sum of the lanes, pairwise.
+#[inline(always)]
+fn total<F: Real>(mut sums: [F; LANES]) -> F {
+    let mut n = LANES;
+    while n > 1 {
+        n /= 2;
+        for lane in 0..n {
+            let other = sums[lane + n];
+            sums[lane] += other;
+        }
+    }
+    sums[0]
+}
+
+/// The sum of the squares, in f64.
+pub fn sum_of_squares<F: Real>(x: &[F]) -> f64 {
+    x.chunks(4096).map(|block| block.iter().map(|v| v.f64() * v.f64()).sum::<f64>()).sum()
+}
+
+/// `sums ← Σ_rows a`: the column sums of a row-major matrix with `sums.len()` columns.
+pub fn column_sums<F: Real>(sums: &mut [F], a: &[F]) {
+    sums.fill(F::zero());
+    for row in a.chunks_exact(sums.len().max(1)) {
+        zip(sums, row, |s, v| s + v);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_agree_with_plain_loops() {
+        for n in [0, 1, 15, 16, 17, 100, 784] {
+            let x: Vec<f64> = (0..n).map(|i| f64::from(i as u32).sin()).collect();
+            let mut y = vec![1.0; n];
+            let sum = zip_sum(&mut y, &x, |y, x| {
+                *y += x;
+                x * x
+            });
+            assert!((sum - x.iter().map(|v| v * v).sum::<f64>()).abs() < 1e-12);
+            assert!(y.iter().zip(&x).all(|(y, x)| *y == 1.0 + x));
+        }
+    }
+
+    #[test]
+    fn column_sums_of_a_small_matrix() {
+        let mut sums = [9.0f32; 3];
+        column_sums(&mut sums, &[1.0, 2.0, 3.0, 10.0, 20.0, 30.0]);
+        assert_eq!(sums, [11.0, 22.0, 33.0]);
+        column_sums(&mut sums, &[]);
+        assert_eq!(sums, [0.0; 3]);
+    }
+}
