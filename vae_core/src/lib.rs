@@ -1,6 +1,7 @@
 //! Auto-Encoding Variational Bayes in Rust.
 pub mod data;
 pub mod error;
+pub mod files;
 pub mod estimators;
 pub mod likelihoods;
 pub mod models;
@@ -11,5 +12,6 @@ pub mod posteriors;
 pub mod priors;
 pub mod rng;
 pub mod runs;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -162,6 +162,30 @@ fn total<F: Real>(mut sums: [F; LANES]) -> F {
     sums[0]
 }
 
+/// `g ← scale · (g − decay · θ)`; returns the largest |g|, or NaN if there is a NaN.
+pub fn scale_decay_max<F: Real>(gradient: &mut [F], params: &[F], scale: F, decay: F) -> F {
+    let mut max = [F::zero(); LANES];
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let (gs, g_tail) = gradient.as_chunks_mut::<LANES>();
+            let (ps, p_tail) = params.as_chunks::<LANES>();
+            for (g, p) in gs.iter_mut().zip(ps) {
+                for lane in 0..LANES {
+                    g[lane] = scale * (g[lane] - decay * p[lane]);
+                    // a NaN in either stays: it is neither ≤ nor left
+                    max[lane] = if g[lane].abs() <= max[lane] { max[lane] } else { g[lane].abs() + max[lane] * F::zero() };
+                }
+            }
+            for (lane, (g, &p)) in g_tail.iter_mut().zip(p_tail).enumerate() {
+                *g = scale * (*g - decay * p);
+                max[lane] = if g.abs() <= max[lane] { max[lane] } else { g.abs() + max[lane] * F::zero() };
+            }
+        },
+    );
+    max.into_iter().fold(F::zero(), |a, b| if b <= a { a } else { b + a * F::zero() })
+}
+
 /// The sum of the squares, in f64.
 pub fn sum_of_squares<F: Real>(x: &[F]) -> f64 {
     x.chunks(4096).map(|block| block.iter().map(|v| v.f64() * v.f64()).sum::<f64>()).sum()

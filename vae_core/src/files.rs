@@ -1,0 +1,118 @@
+//! Files that are either whole or not there, and tensors in them (safetensors).
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::{Error, Result};
+
+/// Writes to a temporary file beside `path`, syncs it and renames it: a crash or a full disk leaves the old file.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io("create a file in", folder))?;
+    file.write_all(bytes).map_err(Error::io("write", path))?;
+    file.as_file().sync_all().map_err(Error::io("write", path))?;
+    file.persist(path).map_err(|e| Error::io("rename to", path)(e.error))?;
+    Ok(())
+}
+
+/// Named tensors and one JSON text, to be written. The text is the metadata entry `vae_core`.
+#[derive(Clone, Debug, Default)]
+pub struct TensorFile {
+    meta: String,
+    tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
+}
+
+impl TensorFile {
+    /// With its metadata.
+    pub fn new(meta: String) -> Self {
+        Self { meta, tensors: Vec::new() }
+    }
+
+    /// Appends single-precision values.
+    pub fn push_f32(&mut self, name: &str, shape: &[usize], values: &[f32]) {
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.tensors.push((name.into(), Dtype::F32, shape.to_vec(), bytes));
+    }
+
+    /// Appends double-precision values.
+    pub fn push_f64(&mut self, name: &str, shape: &[usize], values: &[f64]) {
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.tensors.push((name.into(), Dtype::F64, shape.to_vec(), bytes));
+    }
+
+    /// The JSON text.
+    pub fn meta(&self) -> &str {
+        &self.meta
+    }
+
+    /// The single-precision tensor of this name and length.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if there is none.
+    pub fn f32(&self, name: &str, len: usize, path: &Path) -> Result<Vec<f32>> {
+        let bytes = self.bytes(name, Dtype::F32, 4 * len, path)?;
+        Ok(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+    }
+
+    /// The double-precision tensor of this name and length.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if there is none.
+    pub fn f64(&self, name: &str, len: usize, path: &Path) -> Result<Vec<f64>> {
+        let bytes = self.bytes(name, Dtype::F64, 8 * len, path)?;
+        Ok(bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect())
+    }
+
+    fn bytes(&self, name: &str, dtype: Dtype, len: usize, path: &Path) -> Result<&[u8]> {
+        match self.tensors.iter().find(|t| t.0 == name) {
+            Some((_, found, _, bytes)) if *found == dtype && bytes.len() == len => Ok(bytes),
+            Some((_, found, shape, _)) => Err(damaged(path, format!("tensor {name} is {found:?} {shape:?}"))),
+            None => Err(damaged(path, format!("tensor {name} is missing"))),
+        }
+    }
+}
+
+/// Writes a safetensors file, atomically.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write_tensors(path: &Path, file: &TensorFile) -> Result<()> {
+    let views = file.tensors.iter().map(|(name, dtype, shape, bytes)| {
+        TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view)).map_err(|e| damaged(path, e))
+    });
+    let views = views.collect::<Result<Vec<_>>>()?;
+    let meta = HashMap::from([("vae_core".to_string(), file.meta.clone())]);
+    let bytes = safetensors::serialize(views, Some(meta)).map_err(|e| damaged(path, e))?;
+    write_atomic(path, &bytes)
+}
+
+/// Reads a safetensors file of at most `limit` bytes.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Checkpoint`] if it is larger, damaged, or not one of ours.
+pub fn read_tensors(path: &Path, limit: u64) -> Result<TensorFile> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    if bytes.len() as u64 > limit {
+        return Err(damaged(path, format!("is larger than the {limit} bytes that it can need")));
+    }
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(path, e))?;
+    let meta = header.metadata().as_ref().and_then(|m| m.get("vae_core")).cloned();
+    let meta = meta.ok_or_else(|| damaged(path, "has no vae_core metadata"))?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, e))?;
+    let tensors = tensors.iter().map(|(name, view)| (name.to_string(), view.dtype(), view.shape().to_vec(), view.data().to_vec()));
+    Ok(TensorFile { meta, tensors: tensors.collect() })
+}
+
+fn damaged(path: &Path, reason: impl std::fmt::Display) -> Error {
+    Error::Checkpoint { path: path.to_owned(), reason: format!("{reason}; delete it and run again") }
+}

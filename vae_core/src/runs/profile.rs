@@ -1,0 +1,63 @@
+//! How much a notebook does, and its parameters from the environment.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// How much a notebook does; from `VAEB_PROFILE`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// Embedded data, seconds: does everything still work?
+    Smoke,
+    /// About a minute or two a notebook; real data if they are there.
+    #[default]
+    Quick,
+    /// The published results: real data, full length.
+    Report,
+}
+
+impl Profile {
+    /// From `VAEB_PROFILE`; `quick` if it is not set.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it is something else.
+    pub fn from_env() -> Result<Self> {
+        match std::env::var("VAEB_PROFILE").as_deref() {
+            Err(_) | Ok("" | "quick") => Ok(Self::Quick),
+            Ok("smoke") => Ok(Self::Smoke),
+            Ok("report") => Ok(Self::Report),
+            Ok(other) => Err(Error::config("VAEB_PROFILE", format!("is `{other}`; use smoke, quick or report"))),
+        }
+    }
+
+    /// One of three values.
+    pub fn pick<T>(self, smoke: T, quick: T, report: T) -> T {
+        match self {
+            Self::Smoke => smoke,
+            Self::Quick => quick,
+            Self::Report => report,
+        }
+    }
+}
+
+impl std::fmt::Display for Profile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.pick("smoke", "quick", "report"))
+    }
+}
+
+/// A notebook parameter: the environment variable `name`, or the default.
+///
+/// # Errors
+/// [`Error::Config`] if the variable is set to something that is not a `T`.
+pub fn param<T: FromStr>(name: &str, default: T) -> Result<T> {
+    match std::env::var(name) {
+        Err(_) => Ok(default),
+        Ok(text) => text.trim().parse().map_err(|_| {
+            Error::config(name, format!("is `{text}` in the environment, which is not a {}", std::any::type_name::<T>()))
+        }),
+    }
+}

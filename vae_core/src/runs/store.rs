@@ -1,0 +1,294 @@
+//! The store of runs: a run that was made is read, one that was cut off goes on, any other is trained.
+//!
+//! `<store>/<hash>/` holds `result.json` and `model.safetensors` of a finished run, `checkpoint.safetensors` of one that
+//! was cut off, and `lock`. The store is `VAEB_RUNS`, or `runs` in the data folder.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::config::RunConfig;
+use crate::data::dataset::{Dataset, DatasetConfig};
+use crate::data::locate::data_dir;
+use crate::estimators::Bound;
+use crate::files::{TensorFile, read_tensors, write_atomic, write_tensors};
+use crate::models::Vae;
+use crate::train::observer::{Checkpointer, EarlyStopping, Observer, Progress, StopFlag};
+use crate::train::{History, Outcome, Trainer, checkpoint};
+use crate::{Error, Result};
+
+/// What a run gave. Equal configurations give equal results but for `seconds`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunResult {
+    /// The configuration.
+    pub config: RunConfig,
+    /// Name of the data set, and SHA-256 of its pixels.
+    pub dataset: (String, String),
+    /// The bounds on the way.
+    pub history: History,
+    /// On the validation split, at the end.
+    pub valid: Bound,
+    /// On the test split, at the end.
+    pub test: Bound,
+    /// Empty for a finished run; otherwise why it stopped.
+    pub stopped: Option<String>,
+    /// Training time in seconds, checkpoints and records included, over all its parts.
+    pub seconds: f64,
+}
+
+/// A run: its result and its model.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The result.
+    pub result: RunResult,
+    /// The trained model.
+    pub model: Vae<f32>,
+}
+
+impl Run {
+    /// The bounds on the way.
+    pub fn history(&self) -> &History {
+        &self.result.history
+    }
+
+    /// One line: what it was and where it ended.
+    pub fn summary(&self) -> String {
+        let (c, r) = (&self.result.config, &self.result);
+        let samples = r.history.last().map_or(0, |r| r.samples);
+        let train = r.history.last().map_or(f64::NAN, |r| r.train.bound);
+        let stopped = r.stopped.as_ref().map_or(String::new(), |why| format!(" (stopped: {why})"));
+        format!(
+            "{} · N_z {} · L^{:?} · {samples} samples · seed {} · bound, nats per datapoint: train {train:.2}, validation {:.2}, test {:.2}{stopped}",
+            r.dataset.0, c.model.latent, c.estimator.form, c.seed, r.valid.bound, r.test.bound
+        )
+    }
+
+    /// Shows the summary under a notebook cell.
+    pub fn evcxr_display(&self) {
+        println!("{}", self.summary());
+    }
+
+    /// Writes the parameters for NumPy or PyTorch users: safetensors with the layout's names, weights `[inputs, outputs]`
+    /// (a layer is h W + b; transpose for `torch.nn.Linear`), and the configuration as metadata `vae_core`. Of a head that
+    /// holds two things the first half of the columns is μ, the second log σ².
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn export_parameters(&self, path: impl AsRef<Path>) -> Result<()> {
+        write_tensors(path.as_ref(), &model_file(&self.result.config, &self.model))
+    }
+}
+
+/// A folder of runs.
+#[derive(Clone, Debug)]
+pub struct RunStore {
+    folder: PathBuf,
+    /// Lines of progress a run; 0 for none.
+    pub progress_lines: u32,
+    /// A checkpoint is written at least this often.
+    pub checkpoint_every: Duration,
+    /// Asks the runs under way to stop.
+    pub stop: StopFlag,
+}
+
+impl RunStore {
+    /// In `VAEB_RUNS`, or `runs` in the data folder.
+    pub fn open() -> Self {
+        Self::at(std::env::var_os("VAEB_RUNS").map_or_else(|| data_dir().join("runs"), PathBuf::from))
+    }
+
+    /// In this folder, which is made when needed.
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), progress_lines: 12, checkpoint_every: Duration::from_secs(20), stop: StopFlag::default() }
+    }
+
+    /// Where the run of a configuration lies.
+    pub fn path(&self, config: &RunConfig) -> PathBuf {
+        self.folder.join(config.hash())
+    }
+
+    /// The run of this configuration on its data, which are loaded.
+    ///
+    /// # Errors
+    /// As [`run_on`](Self::run_on), and those of [`DatasetConfig::load`].
+    pub fn run(&self, config: &RunConfig) -> Result<Run> {
+        match self.read(config)? {
+            Some(run) => Ok(run),
+            None => self.run_on(config, &config.data.load()?),
+        }
+    }
+
+    /// The run of this configuration on these data: read if it was made, continued if it was cut off, trained otherwise.
+    /// A run that was asked to stop is returned as it is, and goes on when it is asked for again.
+    ///
+    /// # Errors
+    /// [`Error::Config`], [`Error::Io`]; [`Error::NonFinite`] if training diverged: the checkpoint then holds the last good
+    /// parameters.
+    pub fn run_on(&self, config: &RunConfig, data: &Dataset) -> Result<Run> {
+        self.run_labelled(config, data, "")
+    }
+
+    /// All runs, on as many threads as the machine has cores, in the order of the list; finished ones are kept if one fails.
+    ///
+    /// # Errors
+    /// The first error of a run.
+    pub fn run_all(&self, configs: &[RunConfig]) -> Result<Vec<Run>> {
+        let mut data: Vec<(DatasetConfig, Dataset)> = Vec::new();
+        for config in configs {
+            if self.read(config)?.is_none() && data.iter().all(|d| d.0 != config.data) {
+                data.push((config.data, config.data.load()?));
+            }
+        }
+        let queue: Mutex<VecDeque<usize>> = Mutex::new((0..configs.len()).collect());
+        let slots: Mutex<Vec<Option<Result<Run>>>> = Mutex::new(configs.iter().map(|_| None).collect());
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(configs.len());
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    while let Some(i) = queue.lock().ok().and_then(|mut q| q.pop_front()) {
+                        let config = &configs[i];
+                        let label = format!("[{}/{} · N_z {} · seed {}] ", i + 1, configs.len(), config.model.latent, config.seed);
+                        let run = match data.iter().find(|d| d.0 == config.data) {
+                            Some((_, data)) => self.run_labelled(config, data, &label),
+                            None => self.run(config),
+                        };
+                        if let Ok(mut slots) = slots.lock() {
+                            slots[i] = Some(run);
+                        }
+                    }
+                });
+            }
+        });
+        let lost = || Error::config("runs", "a training thread died; run again to go on from its checkpoint");
+        slots.into_inner().map_err(|_| lost())?.into_iter().map(|slot| slot.unwrap_or_else(|| Err(lost()))).collect()
+    }
+
+    /// The finished run of this configuration, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if it is damaged.
+    pub fn read(&self, config: &RunConfig) -> Result<Option<Run>> {
+        let folder = self.path(config);
+        let path = folder.join("result.json");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let damaged = |reason: String| Error::Checkpoint { path: path.clone(), reason: format!("{reason}; delete {} to train anew", folder.display()) };
+        let result: RunResult = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+        if result.config != *config {
+            return Err(damaged("belongs to another configuration".into()));
+        }
+        let (height, width) = config.data.kind.image_shape();
+        let mut model = Vae::new(&config.model, height * width, config.seed)?;
+        let file = folder.join("model.safetensors");
+        let tensors = read_tensors(&file, 4 * model.params().len() as u64 + (1 << 20))?;
+        for tensor in model.layout().tensors().to_vec() {
+            let values = tensors.f32(&tensor.name, tensor.len(), &file)?;
+            model.params_mut()[tensor.range()].copy_from_slice(&values);
+        }
+        Ok(Some(Run { result, model }))
+    }
+
+    fn run_labelled(&self, config: &RunConfig, data: &Dataset, label: &str) -> Result<Run> {
+        let folder = self.path(config);
+        fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+        let lock = File::create(folder.join("lock")).map_err(Error::io("create", folder.join("lock")))?;
+        if lock.try_lock().is_err() {
+            println!("{label}another process is training this run; waiting for it");
+            lock.lock().map_err(Error::io("lock", folder.join("lock")))?;
+        }
+        if let Some(run) = self.read(config)? {
+            return Ok(run);
+        }
+        let path = folder.join("checkpoint.safetensors");
+        let mut trainer = if path.exists() {
+            let trainer = checkpoint::load(config, data, &path)?;
+            println!("{label}going on from update {} of {}", trainer.updates(), trainer.total_updates());
+            trainer
+        } else {
+            Trainer::new(config, data)?
+        };
+        let clock = folder.join("seconds");
+        let before: f64 = fs::read_to_string(&clock).ok().and_then(|s| s.parse().ok()).unwrap_or(0.0);
+        let start = Instant::now();
+        let outcome = self.fit(&mut trainer, data, label, &path);
+        let seconds = before + start.elapsed().as_secs_f64();
+        if !matches!(outcome, Ok(Outcome::Finished)) {
+            // what there is, is kept: stopped, diverged or out of disk
+            let kept = checkpoint::save(&trainer, &path).and_then(|()| write_atomic(&clock, seconds.to_string().as_bytes()));
+            if outcome.is_ok() {
+                kept?;
+            }
+        }
+        let stopped = match outcome? {
+            Outcome::Finished => None,
+            Outcome::Stopped(reason) => Some(reason),
+        };
+        let result = RunResult {
+            config: config.clone(),
+            dataset: (data.name.clone(), data.sha256.clone()),
+            history: trainer.history().clone(),
+            valid: trainer.evaluate(&data.valid, config.evaluation)?,
+            test: trainer.evaluate(&data.test, config.evaluation)?,
+            stopped,
+            seconds,
+        };
+        let run = Run { result, model: trainer.model().clone() };
+        let by_rule = config.early_stop.is_some() && trainer.updates() < trainer.total_updates();
+        if run.result.stopped.is_none() || (by_rule && run.result.stopped.as_deref() != Some(StopFlag::REASON)) {
+            write_tensors(&folder.join("model.safetensors"), &model_file(config, &run.model))?;
+            let json = serde_json::to_vec_pretty(&run.result).map_err(|e| Error::config("result", e.to_string()))?;
+            write_atomic(&folder.join("result.json"), &json)?;
+            for done in [&path, &clock] {
+                if done.exists() {
+                    fs::remove_file(done).map_err(Error::io("remove", done))?;
+                }
+            }
+        }
+        Ok(run)
+    }
+
+    fn fit(&self, trainer: &mut Trainer, data: &Dataset, label: &str, checkpoint: &Path) -> Result<Outcome> {
+        let mut checkpointer = Checkpointer::new(checkpoint, u64::MAX, self.checkpoint_every);
+        let mut stop = self.stop.clone();
+        let mut progress = Progress::new(label, self.progress_lines);
+        let mut early = trainer.config().early_stop.map(|e| EarlyStopping::new(e.patience, e.min_delta));
+        let mut observers: Vec<&mut dyn Observer> = vec![&mut checkpointer, &mut stop];
+        if self.progress_lines > 0 {
+            observers.push(&mut progress);
+        }
+        if let Some(early) = &mut early {
+            observers.push(early);
+        }
+        trainer.fit(data, &mut observers)
+    }
+}
+
+fn model_file(config: &RunConfig, model: &Vae<f32>) -> TensorFile {
+    let mut file = TensorFile::new(config.to_json().to_string());
+    for tensor in model.layout().tensors() {
+        file.push_f32(&tensor.name, &tensor.shape, &model.params()[tensor.range()]);
+    }
+    file
+}
+
+/// [`RunStore::run`] in the usual store.
+///
+/// # Errors
+/// As there.
+pub fn run(config: &RunConfig) -> Result<Run> {
+    RunStore::open().run(config)
+}
+
+/// [`RunStore::run_all`] in the usual store.
+///
+/// # Errors
+/// As there.
+pub fn run_all(configs: &[RunConfig]) -> Result<Vec<Run>> {
+    RunStore::open().run_all(configs)
+}

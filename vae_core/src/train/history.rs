@@ -1,0 +1,123 @@
+//! What is written down while a model trains.
+
+use serde::{Deserialize, Serialize};
+
+use crate::estimators::Bound;
+
+/// One line of the history.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Updates made.
+    pub updates: u64,
+    /// Training samples seen: updates · M.
+    pub samples: u64,
+    /// Mean over the minibatches of the last epoch (or of all so far, if fewer), each before its update: what the report
+    /// plots as "train".
+    pub train: Bound,
+    /// On the whole validation split, one sample of z per datapoint unless the configuration says otherwise.
+    pub valid: Bound,
+}
+
+/// The records of a run, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// The records.
+    pub records: Vec<Record>,
+}
+
+impl History {
+    /// Samples seen at each record.
+    pub fn samples(&self) -> Vec<f64> {
+        self.records.iter().map(|r| r.samples as f64).collect()
+    }
+
+    /// The training bound at each record, nats per datapoint.
+    pub fn train(&self) -> Vec<f64> {
+        self.records.iter().map(|r| r.train.bound).collect()
+    }
+
+    /// The validation bound at each record, nats per datapoint.
+    pub fn valid(&self) -> Vec<f64> {
+        self.records.iter().map(|r| r.valid.bound).collect()
+    }
+
+    /// The last record.
+    pub fn last(&self) -> Option<&Record> {
+        self.records.last()
+    }
+
+    /// The record at exactly so many samples.
+    pub fn at(&self, samples: u64) -> Option<&Record> {
+        self.records.iter().find(|r| r.samples == samples)
+    }
+
+    /// The record with the best validation bound.
+    pub fn best(&self) -> Option<&Record> {
+        self.records.iter().max_by(|a, b| a.valid.bound.total_cmp(&b.valid.bound))
+    }
+}
+
+/// When a record is taken; the end of the run always is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordAt {
+    /// Ten times a decade at round numbers (1, 1.25, 1.6, 2, 2.5, 3.15, 4, 5, 6.3, 8), evenly spaced on a log axis.
+    #[default]
+    LogSpaced,
+    /// Every so many epochs.
+    Epochs(u64),
+    /// Every so many samples.
+    Samples(u64),
+}
+
+const RENARD: [u64; 10] = [100, 125, 160, 200, 250, 315, 400, 500, 630, 800];
+
+impl RecordAt {
+    /// The first update after `updates` at which a record is due, given M and the updates of an epoch.
+    pub fn next(self, updates: u64, m: u64, per_epoch: u64) -> u64 {
+        let every = |n: u64| (updates / n.max(1) + 1) * n.max(1);
+        match self {
+            Self::Epochs(epochs) => every(epochs.saturating_mul(per_epoch)),
+            Self::Samples(samples) => every(samples.div_ceil(m.max(1))),
+            Self::LogSpaced => {
+                let mut decade = 1u64;
+                loop {
+                    for mantissa in RENARD {
+                        let update = mantissa.saturating_mul(decade).div_ceil(m.max(1));
+                        if update > updates {
+                            return update;
+                        }
+                    }
+                    decade = decade.saturating_mul(10);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_spacing_hits_round_numbers() {
+        let mut updates = 0;
+        let mut samples = Vec::new();
+        while updates < 100_000 {
+            updates = RecordAt::LogSpaced.next(updates, 100, 500);
+            samples.push(updates * 100);
+        }
+        for round in [1_000, 50_000, 1_000_000, 10_000_000] {
+            assert!(samples.contains(&round), "{round} is missing");
+        }
+        assert!(samples.len() < 60 && samples.windows(2).all(|w| w[0] < w[1]));
+    }
+
+    #[test]
+    fn regular_spacing() {
+        assert_eq!(RecordAt::Epochs(2).next(0, 100, 15), 30);
+        assert_eq!(RecordAt::Epochs(2).next(30, 100, 15), 60);
+        assert_eq!(RecordAt::Samples(1000).next(9, 100, 15), 10);
+        assert_eq!(RecordAt::Samples(1).next(9, 100, 15), 10);
+    }
+}

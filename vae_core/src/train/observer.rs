@@ -1,0 +1,194 @@
+//! Observers: what may look at a run while it trains, and stop it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::checkpoint;
+use super::history::Record;
+use super::trainer::Trainer;
+use crate::Result;
+use crate::estimators::Bound;
+
+/// What an observer is told after each update.
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    /// Updates made, this one included.
+    pub updates: u64,
+    /// Training samples seen.
+    pub samples: u64,
+    /// Samples at which the run ends.
+    pub total_samples: u64,
+    /// Whether this update ended an epoch.
+    pub epoch_end: bool,
+    /// The bound of this minibatch, before the update.
+    pub minibatch: Bound,
+    /// The record, if one was taken.
+    pub record: Option<Record>,
+}
+
+/// What an observer wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Go on.
+    Continue,
+    /// Stop after this update, for this reason.
+    Stop(String),
+}
+
+/// Looks at a run after each update.
+pub trait Observer {
+    /// Called after each update.
+    ///
+    /// # Errors
+    /// An error ends the run; the trainer keeps its state.
+    fn observe(&mut self, event: &Event, trainer: &Trainer) -> Result<Control>;
+}
+
+/// Prints a line now and then: at most about `lines` a run, and none in the first two seconds.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    label: String,
+    every: f64,
+    next: f64,
+    begin: Option<(Instant, u64)>,
+}
+
+impl Progress {
+    /// With a label before each line.
+    pub fn new(label: impl Into<String>, lines: u32) -> Self {
+        let every = 1.0 / f64::from(lines.max(1));
+        Self { label: label.into(), every, next: 0.0, begin: None }
+    }
+}
+
+impl Observer for Progress {
+    fn observe(&mut self, event: &Event, trainer: &Trainer) -> Result<Control> {
+        let (start, first) = *self.begin.get_or_insert_with(|| (Instant::now(), event.samples));
+        let done = event.samples as f64 / event.total_samples.max(1) as f64;
+        let elapsed = start.elapsed();
+        if done < self.next || elapsed < Duration::from_secs(2) {
+            return Ok(Control::Continue);
+        }
+        self.next = done + self.every;
+        let rate = (event.samples - first) as f64 / elapsed.as_secs_f64();
+        let left = Duration::from_secs_f64((event.total_samples - event.samples) as f64 / rate.max(1.0));
+        let valid = trainer.history().last().map_or(String::new(), |r| format!(" · valid {:.2}", r.valid.bound));
+        println!(
+            "{}{:3.0} % · {} samples · train {:.2}{valid} · {:.1} k samples/s · {} left",
+            self.label,
+            100.0 * done,
+            event.samples,
+            trainer.running_train_bound().bound,
+            rate / 1e3,
+            clock(left)
+        );
+        Ok(Control::Continue)
+    }
+}
+
+/// "42 s", "3 min 05 s", "2 h 10 min".
+fn clock(d: Duration) -> String {
+    let s = d.as_secs();
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min {:02} s", s / 60, s % 60),
+        _ => format!("{} h {:02} min", s / 3600, s % 3600 / 60),
+    }
+}
+
+/// Stops when the validation bound has not risen by `min_delta` over the best for `patience` records.
+#[derive(Clone, Copy, Debug)]
+pub struct EarlyStopping {
+    patience: u64,
+    min_delta: f64,
+}
+
+impl EarlyStopping {
+    /// `min_delta` in nats per datapoint.
+    pub fn new(patience: u64, min_delta: f64) -> Self {
+        Self { patience, min_delta }
+    }
+}
+
+impl Observer for EarlyStopping {
+    fn observe(&mut self, event: &Event, trainer: &Trainer) -> Result<Control> {
+        if event.record.is_none() {
+            return Ok(Control::Continue);
+        }
+        // From the whole history, so that a resumed run stops where an uninterrupted one would.
+        let (mut best, mut waited) = (f64::NEG_INFINITY, 0);
+        for record in &trainer.history().records {
+            if record.valid.bound > best + self.min_delta || best == f64::NEG_INFINITY {
+                (best, waited) = (record.valid.bound, 0);
+            } else {
+                waited += 1;
+            }
+        }
+        if waited < self.patience {
+            return Ok(Control::Continue);
+        }
+        Ok(Control::Stop(format!("the validation bound has not risen for {waited} records")))
+    }
+}
+
+/// Writes a checkpoint every so many epochs or so many seconds, whichever comes first.
+#[derive(Clone, Debug)]
+pub struct Checkpointer {
+    path: std::path::PathBuf,
+    every_epochs: u64,
+    every: Duration,
+    epochs: u64,
+    last: Instant,
+}
+
+impl Checkpointer {
+    /// To this file.
+    pub fn new(path: impl Into<std::path::PathBuf>, every_epochs: u64, every: Duration) -> Self {
+        Self { path: path.into(), every_epochs: every_epochs.max(1), every, epochs: 0, last: Instant::now() }
+    }
+}
+
+impl Observer for Checkpointer {
+    fn observe(&mut self, event: &Event, trainer: &Trainer) -> Result<Control> {
+        self.epochs += u64::from(event.epoch_end);
+        if self.epochs >= self.every_epochs || self.last.elapsed() >= self.every {
+            checkpoint::save(trainer, &self.path)?;
+            (self.epochs, self.last) = (0, Instant::now());
+        }
+        Ok(Control::Continue)
+    }
+}
+
+/// Stops when somebody (another thread, a signal handler) asks.
+#[derive(Clone, Debug, Default)]
+pub struct StopFlag(Arc<AtomicBool>);
+
+impl StopFlag {
+    /// The reason that it gives.
+    pub const REASON: &'static str = "on request";
+
+    /// Asks the run to stop after its current update.
+    pub fn request(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Observer for StopFlag {
+    fn observe(&mut self, _: &Event, _: &Trainer) -> Result<Control> {
+        let stop = self.0.load(Ordering::Relaxed);
+        Ok(if stop { Control::Stop(Self::REASON.into()) } else { Control::Continue })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_well() {
+        assert_eq!(clock(Duration::from_secs(42)), "42 s");
+        assert_eq!(clock(Duration::from_secs(185)), "3 min 05 s");
+        assert_eq!(clock(Duration::from_secs(7800)), "2 h 10 min");
+    }
+}

@@ -1,0 +1,238 @@
+//! Algorithm 1: pick M datapoints, estimate the bound and its gradient, step uphill; until the budget is spent.
+
+use super::history::{History, Record};
+use super::observer::{Control, Event, Observer};
+use crate::data::batches::Batches;
+use crate::data::dataset::{Dataset, Images};
+use crate::data::preprocess::Preprocessor;
+use crate::estimators::{Bound, Estimator, Workspace};
+use crate::models::Vae;
+use crate::optim::Optimiser;
+use crate::rng::{Stream, rng};
+use crate::runs::config::RunConfig;
+use crate::{Error, Result};
+
+/// How a call of [`Trainer::fit`] ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The budget is spent.
+    Finished,
+    /// An observer stopped it, for this reason; `fit` again goes on.
+    Stopped(String),
+}
+
+/// Gradients beyond this are taken for a divergence, before they overflow.
+const GRADIENT_LIMIT: f32 = 1e30;
+
+/// A run under way: model, optimiser, position and history. A pure function of its configuration and the data.
+#[derive(Clone, Debug)]
+pub struct Trainer {
+    config: RunConfig,
+    model: Vae<f32>,
+    optimiser: Optimiser<f32>,
+    batches: Batches,
+    preprocess: Preprocessor<f32>,
+    ws: Workspace<f32>,
+    x: Vec<f32>,
+    /// (reconstruction, KL) of the last epoch's minibatches; update u is in slot u mod length.
+    window: Vec<[f64; 2]>,
+    history: History,
+    updates: u64,
+    next_record: u64,
+    n: usize,
+}
+
+impl Trainer {
+    /// Before the first update.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the configuration makes no sense or belongs to another data set.
+    pub fn new(config: &RunConfig, data: &Dataset) -> Result<Self> {
+        if config.data != data.config {
+            return Err(Error::config("data", format!("is {:?}, but the data set given is {:?}", config.data, data.config)));
+        }
+        config.validate(data.dim())?;
+        let n = data.train.len();
+        let model = Vae::new(&config.model, data.dim(), config.seed)?;
+        let batches = Batches::new(n, config.batch, config.batches, config.seed)?;
+        let window = vec![[0.0; 2]; batches.batches_per_epoch() as usize];
+        let mut trainer = Self {
+            optimiser: Optimiser::init(config.optimiser, model.layout().len())?,
+            preprocess: config.preprocess.prepare(),
+            ws: Workspace::new(&model, &config.estimator, config.batch, true),
+            x: vec![0.0; config.batch * data.dim()],
+            config: config.clone(),
+            model,
+            batches,
+            window,
+            history: History::default(),
+            updates: 0,
+            next_record: 0,
+            n,
+        };
+        trainer.schedule_record();
+        Ok(trainer)
+    }
+
+    /// Trains until the budget is spent or an observer stops it.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] if the bound or the gradient is not finite: the model keeps the parameters from before that
+    /// update. Errors of the observers.
+    pub fn fit(&mut self, data: &Dataset, observers: &mut [&mut dyn Observer]) -> Result<Outcome> {
+        while self.updates < self.total_updates() {
+            let event = self.step(data)?;
+            let mut stop = None;
+            for observer in observers.iter_mut() {
+                if let Control::Stop(reason) = observer.observe(&event, self)? {
+                    stop.get_or_insert(reason);
+                }
+            }
+            if let Some(reason) = stop {
+                return Ok(Outcome::Stopped(reason));
+            }
+        }
+        Ok(Outcome::Finished)
+    }
+
+    /// One update.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn step(&mut self, data: &Dataset) -> Result<Event> {
+        let (update, m) = (self.updates, self.config.batch);
+        let epoch = self.batches.epoch_of(update);
+        self.preprocess.gather(&data.train.pixels, self.batches.rows(update), epoch, &mut self.x)?;
+        self.ws.draw_noise(m, self.model.latent(), &mut rng(self.config.seed, Stream::Noise, update));
+        let minibatch = self.config.estimator.gradient(&self.model, &self.x, &mut self.ws)?;
+        self.check("the bound", minibatch.bound, minibatch.bound.is_finite())?;
+        self.finish_gradient()?;
+        let total = self.config.budget.samples(m, self.batches.batches_per_epoch());
+        let factor = self.config.schedule.factor(update * m as u64, total);
+        self.optimiser.update(self.model.params_mut(), &self.ws.gradient, factor);
+
+        let slot = (update % self.window.len() as u64) as usize;
+        self.window[slot] = [minibatch.reconstruction, minibatch.kl];
+        self.updates += 1;
+        let record = if self.updates == self.next_record || self.updates == self.total_updates() {
+            Some(self.record(data)?)
+        } else {
+            None
+        };
+        Ok(Event {
+            updates: self.updates,
+            samples: self.updates * m as u64,
+            total_samples: total,
+            epoch_end: self.updates.is_multiple_of(self.batches.batches_per_epoch()),
+            minibatch,
+            record,
+        })
+    }
+
+    /// Adds the weight prior and the scale of the objective, and checks the gradient.
+    fn finish_gradient(&mut self) -> Result<()> {
+        let decay = self.config.weight_prior.per_datapoint(self.n, self.config.batch) as f32;
+        let scale = self.config.objective.scale(self.n, self.config.batch) as f32;
+        let largest = crate::numeric::vmath::scale_decay_max(&mut self.ws.gradient, self.model.params(), scale, decay);
+        self.check("the largest gradient", f64::from(largest), largest < GRADIENT_LIMIT)
+    }
+
+    fn check(&self, quantity: &str, value: f64, good: bool) -> Result<()> {
+        if good {
+            return Ok(());
+        }
+        Err(Error::NonFinite { step: self.updates + 1, quantity: quantity.into(), value })
+    }
+
+    fn record(&mut self, data: &Dataset) -> Result<Record> {
+        let valid = self.evaluate(&data.valid, self.config.evaluation)?;
+        let samples = self.updates * self.config.batch as u64;
+        let record = Record { updates: self.updates, samples, train: self.running_train_bound(), valid };
+        self.history.records.push(record);
+        self.schedule_record();
+        Ok(record)
+    }
+
+    fn schedule_record(&mut self) {
+        let m = self.config.batch as u64;
+        self.next_record = self.config.record.next(self.updates, m, self.batches.batches_per_epoch());
+    }
+
+    /// The bound on a split, preprocessed as in training, with noise from the evaluation stream of the run's seed.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the images do not fit the model.
+    pub fn evaluate(&self, images: &Images, estimator: Estimator) -> Result<Bound> {
+        evaluate(&self.model, images, &self.preprocess, estimator, self.config.seed)
+    }
+
+    /// Mean over the minibatches of the last epoch, or of all so far.
+    pub fn running_train_bound(&self) -> Bound {
+        let seen = &self.window[..self.window.len().min(self.updates as usize)];
+        let mean = |k: usize| seen.iter().map(|w| w[k]).sum::<f64>() / seen.len().max(1) as f64;
+        Bound::new(mean(0), mean(1))
+    }
+
+    /// Updates at which the run ends.
+    pub fn total_updates(&self) -> u64 {
+        let per_epoch = self.batches.batches_per_epoch();
+        self.config.budget.samples(self.config.batch, per_epoch) / self.config.batch as u64
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
+    /// The model as it is now.
+    pub fn model(&self) -> &Vae<f32> {
+        &self.model
+    }
+
+    /// The records so far.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Updates made.
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// The optimiser and its state.
+    pub fn optimiser(&self) -> &Optimiser<f32> {
+        &self.optimiser
+    }
+
+    pub(super) fn window(&self) -> &[[f64; 2]] {
+        &self.window
+    }
+
+    /// Puts back what a checkpoint holds; lengths were checked by the caller.
+    pub(super) fn restore(&mut self, params: &[f32], slots: &[Vec<f32>], window: &[[f64; 2]], history: History, updates: u64) {
+        self.model.params_mut().copy_from_slice(params);
+        for ((_, mine), saved) in self.optimiser.slots_mut().iter_mut().zip(slots) {
+            mine.copy_from_slice(saved);
+        }
+        self.optimiser.set_updates(updates);
+        self.window.copy_from_slice(window);
+        self.history = history;
+        self.updates = updates;
+        self.schedule_record();
+    }
+}
+
+/// The bound of a model on images, preprocessed, with noise from the evaluation stream of the seed. Dynamic binarisation
+/// is drawn as for epoch 0.
+///
+/// # Errors
+/// [`Error::Shape`] if the images do not fit the model.
+pub fn evaluate(model: &Vae<f32>, images: &Images, pre: &Preprocessor<f32>, e: Estimator, seed: u64) -> Result<Bound> {
+    e.validate()?;
+    model.elbo_of_blocks(images.len(), e, seed, |first, count| {
+        let rows: Vec<usize> = (first..first + count).collect();
+        let mut x = vec![0.0; count * images.pixels.ncols()];
+        pre.gather(&images.pixels, &rows, 0, &mut x)?;
+        Ok(x)
+    })
+}
