@@ -1,0 +1,183 @@
+//! The five files of the real data: names, shapes, hashes; reading and verifying them.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+
+use crate::data::{idx, mat};
+use crate::{Error, Result};
+
+/// A file of the real data sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataFile {
+    /// MNIST's 60,000 training images.
+    MnistTrainImages,
+    /// Their labels.
+    MnistTrainLabels,
+    /// MNIST's 10,000 test images.
+    MnistTestImages,
+    /// Their labels.
+    MnistTestLabels,
+    /// The 1965 frames of Frey Face.
+    FreyFaces,
+}
+
+impl DataFile {
+    /// The four files of MNIST.
+    pub const MNIST: [Self; 4] =
+        [Self::MnistTrainImages, Self::MnistTrainLabels, Self::MnistTestImages, Self::MnistTestLabels];
+    /// The one file of Frey Face.
+    pub const FREY: [Self; 1] = [Self::FreyFaces];
+
+    /// Name of the file as the mirrors call it, without `.gz`.
+    pub fn stem(self) -> &'static str {
+        match self {
+            Self::MnistTrainImages => "train-images-idx3-ubyte",
+            Self::MnistTrainLabels => "train-labels-idx1-ubyte",
+            Self::MnistTestImages => "t10k-images-idx3-ubyte",
+            Self::MnistTestLabels => "t10k-labels-idx1-ubyte",
+            Self::FreyFaces => "frey_rawface.mat",
+        }
+    }
+
+    /// Where `fetch` puts it, below the data folder: `mnist/train-images-idx3-ubyte.gz`, `frey/frey_rawface.mat`, ….
+    pub fn destination(self) -> String {
+        match self {
+            Self::FreyFaces => format!("frey/{}", self.stem()),
+            _ => format!("mnist/{}.gz", self.stem()),
+        }
+    }
+
+    /// Places below a data folder where it is looked for, in this order.
+    pub fn candidates(self) -> Vec<String> {
+        let stem = self.stem();
+        if self == Self::FreyFaces {
+            return vec![format!("frey/{stem}"), stem.to_owned()];
+        }
+        // Some archives write train-images.idx3-ubyte.
+        let dotted = stem.replacen("-idx", ".idx", 1);
+        let mut names = Vec::new();
+        for folder in ["mnist/", "", "MNIST/raw/"] {
+            for name in [stem, &dotted] {
+                names.push(format!("{folder}{name}"));
+                names.push(format!("{folder}{name}.gz"));
+            }
+        }
+        names
+    }
+
+    /// Extents of the content, slowest first: `[60000, 28, 28]`, `[10000]`, …; Frey Face `[1965, 560]`.
+    pub fn shape(self) -> &'static [usize] {
+        match self {
+            Self::MnistTrainImages => &[60_000, 28, 28],
+            Self::MnistTrainLabels => &[60_000],
+            Self::MnistTestImages => &[10_000, 28, 28],
+            Self::MnistTestLabels => &[10_000],
+            Self::FreyFaces => &[1965, 560],
+        }
+    }
+
+    /// SHA-256 in hexadecimal. MNIST: of the decompressed file (the gzip wrapping differs between mirrors).
+    /// Frey Face: of the pixels, frame after frame (the `.mat` header carries a date).
+    pub fn sha256(self) -> &'static str {
+        match self {
+            Self::MnistTrainImages => "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            Self::MnistTrainLabels => "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            Self::MnistTestImages => "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            Self::MnistTestLabels => "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            Self::FreyFaces => "2438ba4f0d2a6bd8bac43de756141eaa33c8d248dd613d464bdb1210d9b7af78",
+        }
+    }
+
+    /// Largest content (decompressed) that is read at all, in bytes.
+    pub fn limit(self) -> u64 {
+        let elements = self.shape().iter().product::<usize>() as u64;
+        // Frey's `.mat` may carry a few more variables; IDX files have 8 or 16 bytes of header.
+        elements + if self == Self::FreyFaces { 1 << 20 } else { 16 }
+    }
+
+    /// Reads and verifies it: the elements in the order of [`shape`](Self::shape).
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read; [`Error::Data`] if it is not exactly the canonical content.
+    pub fn read(self, path: &Path) -> Result<Vec<u8>> {
+        let file = path.display().to_string();
+        let mut content = read_bounded(path, self.limit())?;
+        let (dims, hash) = if self == Self::FreyFaces {
+            let matrix = mat::parse(&content, &file, "ff")?;
+            // Columns of `ff` are frames, so column-major is frame after frame.
+            content = matrix.data;
+            (vec![matrix.columns, matrix.rows], sha256_hex([content.as_slice()]))
+        } else {
+            let parsed = idx::parse(&content, &file)?;
+            let (dims, header) = (parsed.dims, content.len() - parsed.data.len());
+            let hash = sha256_hex([content.as_slice()]);
+            content.drain(..header);
+            (dims, hash)
+        };
+        if dims != self.shape() {
+            return Err(Error::data(file, format!("wrong dimensions: {dims:?} where {:?} are needed", self.shape())));
+        }
+        if hash != self.sha256() {
+            return Err(Error::data(
+                file,
+                format!(
+                    "the content has SHA-256 {hash}, not {}: it is damaged or another data set; remove it and run `cargo notebooks fetch`",
+                    self.sha256()
+                ),
+            ));
+        }
+        Ok(content)
+    }
+}
+
+/// Checks that the file at `path` (gzip or plain, any name) is `which`, bit for bit.
+///
+/// # Errors
+/// As [`DataFile::read`].
+pub fn verify_file(path: &Path, which: DataFile) -> Result<()> {
+    which.read(path).map(drop)
+}
+
+/// The content of a file, decompressed if it begins like gzip, but never more than `limit` bytes of it.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be opened or read; [`Error::Data`] if it is larger, or damaged gzip (a member that is cut
+/// off, a wrong checksum, garbage after the last member).
+pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let io = |error| Error::io("read", path)(error);
+    let mut file = File::open(path).map_err(io)?;
+    if file.metadata().map_err(io)?.is_dir() {
+        return Err(Error::data(path.display().to_string(), "is a folder where a file is needed"));
+    }
+    let mut magic = Vec::new();
+    file.by_ref().take(2).read_to_end(&mut magic).map_err(io)?;
+    let gzip = magic == [0x1f, 0x8b];
+    // The compressed file too is bounded: gzip adds little, even to incompressible data.
+    let stored = magic.as_slice().chain(file).take(limit + limit / 100 + 4096);
+    let mut content = Vec::new();
+    if gzip {
+        MultiGzDecoder::new(std::io::BufReader::new(stored)).take(limit + 1).read_to_end(&mut content).map_err(
+            |error| Error::data(path.display().to_string(), format!("damaged or truncated gzip file ({error})")),
+        )?;
+    } else {
+        stored.take(limit + 1).read_to_end(&mut content).map_err(io)?;
+    }
+    if content.len() as u64 > limit {
+        return Err(Error::data(
+            path.display().to_string(),
+            format!("oversized: more than the {limit} bytes that it may hold"),
+        ));
+    }
+    Ok(content)
+}
+
+/// SHA-256 of the parts one after the other, in hexadecimal.
+pub fn sha256_hex<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hash = Sha256::new();
+    parts.into_iter().for_each(|part| hash.update(part));
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

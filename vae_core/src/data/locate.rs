@@ -1,0 +1,131 @@
+//! Where the data are: the folder in `VAEB_DATA`, then `data/` in the checkout.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::data::files::DataFile;
+use crate::{Error, Result};
+
+/// Names the data folder; looked into before `data/` in the checkout.
+pub const DATA_VARIABLE: &str = "VAEB_DATA";
+
+/// The checkout: the nearest folder, from the current one upwards, that contains `vae_core/Cargo.toml`; else the one
+/// this crate was compiled in, if it still exists; else the current folder.
+pub fn project_root() -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let is_root = |folder: &Path| folder.join("vae_core").join("Cargo.toml").is_file();
+    if let Some(root) = here.ancestors().find(|folder| is_root(folder)) {
+        return root.to_owned();
+    }
+    match Path::new(env!("CARGO_MANIFEST_DIR")).parent() {
+        Some(root) if is_root(root) => root.to_owned(),
+        _ => here,
+    }
+}
+
+/// The folder that `fetch` writes to: `VAEB_DATA` if it is set, else `data/` in the checkout.
+pub fn data_dir() -> PathBuf {
+    from_environment().unwrap_or_else(|| project_root().join("data"))
+}
+
+/// The folders that are searched, in order.
+pub fn search_path() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = from_environment().into_iter().collect();
+    let own = project_root().join("data");
+    if !folders.contains(&own) {
+        folders.push(own);
+    }
+    folders
+}
+
+fn from_environment() -> Option<PathBuf> {
+    std::env::var_os(DATA_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// The first place below `folders` where `file` is, or `None`.
+///
+/// # Errors
+/// [`Error::Io`] if a place cannot be looked at (no permission, for instance): that is not the same as absence.
+pub fn find(file: DataFile, folders: &[PathBuf]) -> Result<Option<PathBuf>> {
+    for folder in folders {
+        for candidate in file.candidates() {
+            let path = folder.join(candidate);
+            match std::fs::metadata(&path) {
+                Ok(_) => return Ok(Some(path)),
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+                Err(error) => return Err(Error::io("look for", path)(error)),
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The places of all `files` of `dataset`; `None` if none of them is there.
+///
+/// # Errors
+/// [`Error::NotFound`] if only some are there, naming those that are missing; [`Error::Io`] as [`find`].
+pub fn find_all(dataset: &str, files: &[DataFile], folders: &[PathBuf]) -> Result<Option<Vec<PathBuf>>> {
+    let mut found = Vec::new();
+    let mut missing = Vec::new();
+    for &file in files {
+        match find(file, folders)? {
+            Some(path) => found.push(path),
+            None => missing.push(file.stem()),
+        }
+    }
+    match (found.is_empty(), missing.is_empty()) {
+        (_, true) => Ok(Some(found)),
+        (true, false) => Ok(None),
+        (false, false) => Err(not_found(format!("{dataset} ({} of it)", missing.join(", ")), folders)),
+    }
+}
+
+/// The error that lists the searched folders.
+pub fn not_found(dataset: impl Into<String>, folders: &[PathBuf]) -> Error {
+    let searched = folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(" and ");
+    Error::NotFound { dataset: dataset.into(), searched }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn the_checkout_is_found_from_its_subfolders() {
+        // Cargo runs tests in the package's folder.
+        assert!(project_root().join("vae_core/src/data/locate.rs").is_file());
+    }
+
+    #[test]
+    fn all_layouts_are_accepted_and_the_first_folder_wins() {
+        for name in [
+            "mnist/train-images-idx3-ubyte",
+            "mnist/train-images-idx3-ubyte.gz",
+            "train-images-idx3-ubyte.gz",
+            "train-images.idx3-ubyte",
+            "MNIST/raw/train-images-idx3-ubyte",
+        ] {
+            let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let folders = [first.path().to_owned(), second.path().to_owned()];
+            assert_eq!(find(DataFile::MnistTrainImages, &folders).unwrap(), None);
+            for folder in [&second, &first] {
+                let path = folder.path().join(name);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(&path, "").unwrap();
+                assert_eq!(find(DataFile::MnistTrainImages, &folders).unwrap(), Some(path));
+            }
+        }
+    }
+
+    #[test]
+    fn absent_and_incomplete_are_different() {
+        let folder = tempfile::tempdir().unwrap();
+        let folders = [folder.path().to_owned()];
+        assert!(find_all("MNIST", &DataFile::MNIST, &folders).unwrap().is_none());
+        std::fs::write(folder.path().join("t10k-images-idx3-ubyte"), "").unwrap();
+        let error = find_all("MNIST", &DataFile::MNIST, &folders).unwrap_err().to_string();
+        assert!(error.contains("train-images") && !error.contains("t10k-images"), "{error}");
+        assert!(error.contains(&folder.path().display().to_string()), "{error}");
+    }
+}

@@ -1,0 +1,168 @@
+//! A minimal, bounds-checked reader of MATLAB v5 `.mat` files: one named `uint8` matrix.
+//!
+//! Not the `matfile` crate (0.5.0): on hostile input it inflates compressed elements without a limit, multiplies the
+//! dimensions in `i32` (a panic where overflow checks are on), recurses into nested compressed elements, and writes
+//! to stderr. Frey Face needs one `uint8` matrix; this reads just that, in either byte order, plain or compressed.
+
+use std::io::Read;
+
+use flate2::read::ZlibDecoder;
+
+use crate::{Error, Result};
+
+/// Size of the text and version header.
+const HEADER: usize = 128;
+/// A compressed variable may not inflate to more than this (Frey Face needs 1.1 MB).
+const INFLATED_LIMIT: u64 = 16 << 20;
+
+// Codes of the format ("MAT-File Format", tables 1-1 and 1-3).
+const TYPE_INT8: u32 = 1;
+const TYPE_UINT8: u32 = 2;
+const TYPE_INT32: u32 = 5;
+const TYPE_UINT32: u32 = 6;
+const TYPE_MATRIX: u32 = 14;
+const TYPE_COMPRESSED: u32 = 15;
+const CLASS_UINT8: u32 = 9;
+
+/// A `uint8` matrix as MATLAB stores it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Matrix {
+    /// Rows.
+    pub rows: usize,
+    /// Columns.
+    pub columns: usize,
+    /// The elements, **column after column**; `rows · columns` of them.
+    pub data: Vec<u8>,
+}
+
+/// Finds the two-dimensional `uint8` matrix called `key` in the content of a `.mat` file; `file` is named in errors.
+/// The whole file is walked, so bytes that belong to no element are an error.
+///
+/// # Errors
+/// [`Error::Data`] if it is not a v5 file, is truncated or otherwise inconsistent, has trailing garbage, or holds no
+/// such matrix.
+pub fn parse(bytes: &[u8], file: &str, key: &str) -> Result<Matrix> {
+    walk(bytes, key)
+        .and_then(|found| found.ok_or_else(|| format!("it holds no two-dimensional uint8 matrix called `{key}`")))
+        .map_err(|reason| Error::data(file, reason))
+}
+
+/// Errors inside this module are reasons; [`parse`] adds the file.
+type Reason<T> = std::result::Result<T, String>;
+
+fn walk(bytes: &[u8], key: &str) -> Reason<Option<Matrix>> {
+    let Some((header, body)) = bytes.split_at_checked(HEADER) else {
+        return Err(format!("truncated: {} bytes do not hold a MATLAB v5 header", bytes.len()));
+    };
+    let little = match &header[124..128] {
+        [_, 1, b'I', b'M'] => true,
+        [1, _, b'M', b'I'] => false,
+        _ => return Err("not a MATLAB v5 file (wrong version or byte-order mark)".into()),
+    };
+    let mut elements = Elements { rest: body, little };
+    let mut found = None;
+    while let Some((kind, content)) = elements.next()? {
+        let variable = match kind {
+            TYPE_MATRIX => matrix(content, little, key)?,
+            TYPE_COMPRESSED => compressed(content, little, key)?,
+            _ => return Err(format!("unexpected element of type {kind} between the variables (trailing garbage?)")),
+        };
+        if found.is_some() && variable.is_some() {
+            return Err(format!("it holds `{key}` twice"));
+        }
+        found = found.or(variable);
+    }
+    Ok(found)
+}
+
+/// The one matrix inside a compressed element.
+fn compressed(content: &[u8], little: bool, key: &str) -> Reason<Option<Matrix>> {
+    let mut inflated = Vec::new();
+    let mut decoder = ZlibDecoder::new(content).take(INFLATED_LIMIT + 1);
+    decoder.read_to_end(&mut inflated).map_err(|error| format!("damaged compressed variable ({error})"))?;
+    if inflated.len() as u64 > INFLATED_LIMIT {
+        return Err(format!("a compressed variable inflates to more than {INFLATED_LIMIT} bytes"));
+    }
+    if decoder.into_inner().total_in() != content.len() as u64 {
+        return Err("trailing garbage after a compressed variable".into());
+    }
+    let mut elements = Elements { rest: &inflated, little };
+    let variable = match elements.next()? {
+        Some((TYPE_MATRIX, content)) => matrix(content, little, key)?,
+        _ => return Err("a compressed element does not hold a matrix".into()),
+    };
+    if !elements.rest.is_empty() {
+        return Err("trailing garbage inside a compressed variable".into());
+    }
+    Ok(variable)
+}
+
+/// A matrix element's content: flags, dimensions, name, values. `None` if it is another variable.
+fn matrix(content: &[u8], little: bool, key: &str) -> Reason<Option<Matrix>> {
+    let mut parts = Elements { rest: content, little };
+    let mut part = |what: &str, kinds: &[u32]| match parts.next()? {
+        Some((kind, content)) if kinds.contains(&kind) => Ok(content),
+        Some((kind, _)) => Err(format!("the {what} of a matrix has type {kind}")),
+        None => Err(format!("truncated: a matrix without {what}")),
+    };
+    let flags = part("flags", &[TYPE_UINT32])?;
+    let dims = part("dimensions", &[TYPE_INT32])?;
+    let name = part("name", &[TYPE_INT8])?;
+    if name != key.as_bytes() {
+        return Ok(None);
+    }
+    let number = |bytes: &[u8], at: usize| word(bytes.get(at * 4..).unwrap_or_default(), little);
+    if number(flags, 0).is_none_or(|flags| flags & 0xff != CLASS_UINT8 || flags & 0x0800 != 0) {
+        return Err(format!("`{key}` is not a real uint8 matrix"));
+    }
+    let (8, Some(rows), Some(columns)) = (dims.len(), number(dims, 0), number(dims, 1)) else {
+        return Err(format!("`{key}` does not have two dimensions"));
+    };
+    let data = part("values", &[TYPE_UINT8])?;
+    if u64::from(rows) * u64::from(columns) != data.len() as u64 {
+        return Err(format!("`{key}` should hold {rows} × {columns} values and holds {}", data.len()));
+    }
+    if !parts.rest.is_empty() {
+        return Err(format!("{} bytes of trailing garbage inside `{key}`", parts.rest.len()));
+    }
+    Ok(Some(Matrix { rows: rows as usize, columns: columns as usize, data: data.to_vec() }))
+}
+
+/// The first four bytes as a number.
+fn word(bytes: &[u8], little: bool) -> Option<u32> {
+    let first = *bytes.first_chunk::<4>()?;
+    Some(if little { u32::from_le_bytes(first) } else { u32::from_be_bytes(first) })
+}
+
+/// Consecutive tagged elements.
+struct Elements<'a> {
+    rest: &'a [u8],
+    little: bool,
+}
+
+impl<'a> Elements<'a> {
+    /// Type and content of the next element; `None` at the end.
+    fn next(&mut self) -> Reason<Option<(u32, &'a [u8])>> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let truncated = |present: usize| format!("truncated: an element ends {present} bytes after its beginning");
+        let rest = self.rest;
+        let (Some(first), Some(second)) = (word(rest, self.little), rest.get(4..8)) else {
+            return Err(truncated(rest.len()));
+        };
+        // The small format packs type, size and up to four bytes into eight.
+        if first >> 16 != 0 {
+            let content =
+                second.get(..(first >> 16) as usize).ok_or("damaged: a small element of more than 4 bytes")?;
+            self.rest = &rest[8..];
+            return Ok(Some((first & 0xffff, content)));
+        }
+        let size = word(second, self.little).map_or(0, |size| size as usize);
+        let body = &rest[8..];
+        let content = body.get(..size).ok_or_else(|| truncated(rest.len()))?;
+        let end = if first == TYPE_COMPRESSED { size } else { size.next_multiple_of(8) };
+        self.rest = body.get(end..).ok_or_else(|| truncated(rest.len()))?;
+        Ok(Some((first, content)))
+    }
+}

@@ -1,0 +1,265 @@
+//! From stored bytes to network inputs: scale, inversion, binarisation.
+
+use ndarray::{Array2, NdFloat};
+use rand::RngCore;
+use serde::{Deserialize, Serialize};
+
+use crate::rng::{Stream, rng};
+use crate::{Error, Result};
+
+/// Rows that one epoch's binarisation can tell apart, as a power of two (the sets here have at most 60,000).
+const ROW_BITS: u32 = 20;
+/// Epochs that it can tell apart: `rng` takes indices below 2³⁶.
+const EPOCHS: u64 = 1 << (36 - ROW_BITS);
+
+/// How an intensity k ∈ 0…255 becomes a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scale {
+    /// k/255: black is 0 and white is 1.
+    #[default]
+    K255,
+    /// k/256, as the report's authors: white is 0.996.
+    K256,
+}
+
+/// Whether grey values are turned into zeros and ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Binarise {
+    /// Grey values stay (the report).
+    #[default]
+    None,
+    /// 1 where the stored intensity is at least this (before scale; inversion swaps the two).
+    Threshold(u8),
+    /// One Bernoulli draw with the grey value as its probability, the same at every epoch.
+    Fixed {
+        /// Seed of the draw.
+        seed: u64,
+    },
+    /// A new Bernoulli draw at every epoch.
+    Dynamic {
+        /// Seed of the draws.
+        seed: u64,
+    },
+}
+
+/// Preprocessing; part of every configuration and caption.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Preprocess {
+    /// k/255 or k/256.
+    pub scale: Scale,
+    /// 1 − x instead of x (the authors' Frey Face).
+    pub invert: bool,
+    /// Binarisation.
+    pub binarise: Binarise,
+}
+
+impl Preprocess {
+    /// The grey value of an intensity, after scale and inversion.
+    pub fn value(&self, intensity: u8) -> f64 {
+        let divisor = match self.scale {
+            Scale::K255 => 255.0,
+            Scale::K256 => 256.0,
+        };
+        let value = f64::from(intensity) / divisor;
+        if self.invert { 1.0 - value } else { value }
+    }
+
+    /// For captions: "grey k/255", "grey 1 − k/255 (inverted)", "binarised at 128", ….
+    pub fn describe(&self) -> String {
+        let grey = match (self.scale, self.invert) {
+            (Scale::K255, false) => "k/255",
+            (Scale::K256, false) => "k/256",
+            (Scale::K255, true) => "1 − k/255 (inverted)",
+            (Scale::K256, true) => "1 − k/256 (inverted)",
+        };
+        let inverted = if self.invert { " (inverted)" } else { "" };
+        match self.binarise {
+            Binarise::None => format!("grey {grey}"),
+            Binarise::Threshold(at) => format!("binarised at {at}{inverted}"),
+            Binarise::Fixed { .. } => format!("binarised, one fixed draw, p = {grey}"),
+            Binarise::Dynamic { .. } => format!("binarised, new draw each epoch, p = {grey}"),
+        }
+    }
+
+    /// Builds the tables, for `f32` or `f64`.
+    pub fn prepare<F: NdFloat>(&self) -> Preprocessor<F> {
+        let value = |k: u8| match self.binarise {
+            Binarise::Threshold(at) => f64::from(u8::from((k >= at) != self.invert)),
+            _ => self.value(k),
+        };
+        Preprocessor {
+            config: *self,
+            // Every f64 converts to f32 or f64.
+            values: (0..=255).map(|k| F::from(value(k)).unwrap_or_else(F::nan)).collect(),
+            thresholds: (0..=255).map(|k| (self.value(k) * 4_294_967_296.0).round() as u64).collect(),
+        }
+    }
+}
+
+/// [`Preprocess`] with its tables, ready to fill minibatches without allocating.
+#[derive(Clone, Debug)]
+pub struct Preprocessor<F> {
+    config: Preprocess,
+    /// The value of each intensity.
+    values: Vec<F>,
+    /// 2³² times the probability of a one, for each intensity.
+    thresholds: Vec<u64>,
+}
+
+impl<F: NdFloat> Preprocessor<F> {
+    /// What it was made from.
+    pub fn config(&self) -> Preprocess {
+        self.config
+    }
+
+    /// Writes the preprocessed `rows` of `images` (`[N, D]`) to `out` (`rows.len() · D`, row-major).
+    ///
+    /// A Bernoulli draw depends on `(seed, epoch, row)` alone ([`Binarise::Fixed`]: on `(seed, row)`), not on the order
+    /// or the company of the rows. Row r of two different arrays shares its uniform numbers; use another seed where
+    /// that matters.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `out` has another length or a row does not exist; [`Error::Config`] if a draw is asked for
+    /// beyond epoch 2¹⁶ or row 2²⁰.
+    pub fn gather(&self, images: &Array2<u8>, rows: &[usize], epoch: u64, out: &mut [F]) -> Result<()> {
+        let (n, d) = images.dim();
+        if out.len() != rows.len() * d {
+            return Err(Error::Shape {
+                what: "minibatch",
+                expected: format!("{} rows × {d} = {}", rows.len(), rows.len() * d),
+                found: out.len().to_string(),
+            });
+        }
+        if let Some(row) = rows.iter().find(|&&row| row >= n) {
+            return Err(Error::Shape { what: "row", expected: format!("below {n}"), found: row.to_string() });
+        }
+        let draw = match self.config.binarise {
+            Binarise::None | Binarise::Threshold(_) => None,
+            Binarise::Fixed { seed } => Some((seed, 0)),
+            Binarise::Dynamic { seed } => Some((seed, epoch)),
+        };
+        if draw.is_some_and(|(_, epoch)| epoch >= EPOCHS) || draw.is_some() && n > 1 << ROW_BITS {
+            return Err(Error::config(
+                "binarise",
+                format!("draws reach to epoch {EPOCHS} and row {}; use grey values or a threshold", 1 << ROW_BITS),
+            ));
+        }
+        if d == 0 {
+            return Ok(());
+        }
+        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(d)) {
+            let image = images.row(row);
+            match draw {
+                None => out.iter_mut().zip(image).for_each(|(x, &k)| *x = self.values[usize::from(k)]),
+                Some((seed, epoch)) => {
+                    let mut rng = rng(seed, Stream::Binarisation, (epoch << ROW_BITS) + row as u64);
+                    for (x, &k) in out.iter_mut().zip(image) {
+                        let one = u64::from(rng.next_u32()) < self.thresholds[usize::from(k)];
+                        *x = if one { F::one() } else { F::zero() };
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn all_intensities() -> Array2<u8> {
+        Array2::from_shape_fn((2, 256), |(row, k)| if row == 0 { k as u8 } else { 255 - k as u8 })
+    }
+
+    fn gathered<F: NdFloat>(config: Preprocess, rows: &[usize], epoch: u64) -> Vec<F> {
+        let images = all_intensities();
+        let mut out = vec![F::nan(); rows.len() * 256];
+        config.prepare::<F>().gather(&images, rows, epoch, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn grey_values_are_the_correctly_rounded_quotients() {
+        let x: Vec<f32> = gathered(Preprocess::default(), &[1, 0], 9);
+        for k in 0..256 {
+            assert_eq!(x[256 + k], (k as f64 / 255.0) as f32);
+            assert_eq!(x[255 - k], x[256 + k]);
+        }
+        let inverted = Preprocess { scale: Scale::K256, invert: true, ..Default::default() };
+        let x: Vec<f64> = gathered(inverted, &[0], 0);
+        assert!((0..256).all(|k| x[k] == 1.0 - k as f64 / 256.0));
+    }
+
+    #[test]
+    fn threshold_and_inversion() {
+        let config = Preprocess { binarise: Binarise::Threshold(128), ..Default::default() };
+        let x: Vec<f32> = gathered(config, &[0], 0);
+        assert!((0..256).all(|k| x[k] == if k >= 128 { 1.0 } else { 0.0 }));
+        let y: Vec<f32> = gathered(Preprocess { invert: true, ..config }, &[0], 0);
+        assert!(x.iter().zip(&y).all(|(x, y)| x + y == 1.0));
+    }
+
+    #[test]
+    fn draws_have_the_grey_value_as_their_mean_and_follow_the_epoch() {
+        let (epochs, seed) = (4000, 5);
+        let dynamic = Preprocess { binarise: Binarise::Dynamic { seed }, ..Default::default() };
+        let mut sum = vec![0.0; 256];
+        for epoch in 0..epochs {
+            let x: Vec<f64> = gathered(dynamic, &[0], epoch);
+            sum.iter_mut().zip(&x).for_each(|(sum, x)| *sum += x);
+        }
+        for (k, sum) in sum.iter().enumerate() {
+            let p = k as f64 / 255.0;
+            let sd = (p * (1.0 - p) / epochs as f64).sqrt();
+            assert!((sum / epochs as f64 - p).abs() <= 5.0 * sd, "intensity {k}: {}", sum / epochs as f64);
+        }
+        let fixed = Preprocess { binarise: Binarise::Fixed { seed }, ..Default::default() };
+        let draw = |config, epoch| gathered::<f32>(config, &[0, 1], epoch);
+        assert_eq!(draw(fixed, 0), draw(fixed, 7));
+        assert_eq!(draw(fixed, 0), draw(dynamic, 0));
+        assert_ne!(draw(dynamic, 0), draw(dynamic, 1));
+        let (single, double) = (gathered::<f32>(dynamic, &[1], 3), gathered::<f64>(dynamic, &[1], 3));
+        assert!(single.iter().zip(&double).all(|(&a, &b)| f64::from(a) == b));
+    }
+
+    #[test]
+    fn misuse_is_an_error() {
+        let images = all_intensities();
+        let grey = Preprocess::default().prepare::<f32>();
+        assert!(matches!(grey.gather(&images, &[0], 0, &mut [0.0; 255]), Err(Error::Shape { .. })));
+        assert!(matches!(grey.gather(&images, &[2], 0, &mut [0.0; 256]), Err(Error::Shape { .. })));
+        assert!(grey.gather(&images, &[0], u64::MAX, &mut [0.0; 256]).is_ok());
+        assert!(grey.gather(&Array2::zeros((3, 0)), &[2], 0, &mut []).is_ok());
+        let dynamic = Preprocess { binarise: Binarise::Dynamic { seed: 1 }, ..Default::default() }.prepare::<f32>();
+        assert!(matches!(dynamic.gather(&images, &[0], EPOCHS, &mut [0.0; 256]), Err(Error::Config { .. })));
+    }
+
+    #[test]
+    fn captions() {
+        let describe = |scale, invert, binarise| Preprocess { scale, invert, binarise }.describe();
+        assert_eq!(describe(Scale::K255, false, Binarise::None), "grey k/255");
+        assert_eq!(describe(Scale::K255, true, Binarise::None), "grey 1 − k/255 (inverted)");
+        assert_eq!(describe(Scale::K255, false, Binarise::Threshold(128)), "binarised at 128");
+        assert!(
+            describe(Scale::K255, false, Binarise::Dynamic { seed: 1 }).starts_with("binarised, new draw each epoch")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_draw_does_not_depend_on_the_batch(seed: u64, epoch in 0..EPOCHS, rows in prop::collection::vec(0usize..2, 1..6)) {
+            let config = Preprocess { binarise: Binarise::Dynamic { seed }, ..Default::default() };
+            let together: Vec<f32> = gathered(config, &rows, epoch);
+            for (i, &row) in rows.iter().enumerate() {
+                let alone: Vec<f32> = gathered(config, &[row], epoch);
+                prop_assert_eq!(&together[i * 256..(i + 1) * 256], alone.as_slice());
+            }
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! Digits drawn by the crate: the default data, so that everything runs without a download.
+//!
+//! Ten classes, each a few handwritten variants of strokes. Every image perturbs the strokes' points, shears, rotates and
+//! bends them smoothly, fits them into a box of about 20×20 and inks them with a round pen of random width.
+//! Only `+ − × ÷ √` are used, which IEEE 754 fixes to the last bit, so the images are the same on every machine.
+
+use ndarray::Array2;
+use rand::Rng as _;
+
+use crate::data::batches::permutation;
+use crate::rng::{Rng, Stream, rng};
+
+/// Training images.
+pub const TRAIN: usize = 12_000;
+/// Validation images.
+pub const VALID: usize = 2_000;
+/// Test images.
+pub const TEST: usize = 2_000;
+/// Seed of [`draw_all`].
+pub const SEED: u64 = 20_131_220;
+/// Rows and columns of an image.
+pub const SIDE: usize = 28;
+
+type Point = (f64, f64);
+/// Points that a smooth curve passes through; corners are where two strokes meet. Closed if the ends coincide.
+type Stroke = &'static [Point];
+type Glyph = &'static [Stroke];
+
+/// Variants of each digit, x to the right and y down, about one unit high.
+const GLYPHS: [&[Glyph]; 10] = [
+    &[
+        &[&[
+            (0.5, 0.0),
+            (0.2, 0.17),
+            (0.1, 0.55),
+            (0.26, 0.92),
+            (0.5, 1.0),
+            (0.76, 0.88),
+            (0.9, 0.48),
+            (0.8, 0.14),
+            (0.5, 0.0),
+        ]],
+        &[&[
+            (0.62, 0.04),
+            (0.3, 0.08),
+            (0.1, 0.5),
+            (0.24, 0.93),
+            (0.5, 1.0),
+            (0.78, 0.84),
+            (0.88, 0.44),
+            (0.72, 0.06),
+            (0.48, 0.02),
+        ]],
+    ],
+    &[
+        &[&[(0.5, 0.0), (0.5, 0.5), (0.5, 1.0)]],
+        &[&[(0.5, 0.0), (0.5, 0.5), (0.5, 1.0)]],
+        &[&[(0.28, 0.2), (0.42, 0.1), (0.52, 0.0)], &[(0.52, 0.0), (0.51, 0.5), (0.5, 1.0)]],
+    ],
+    &[
+        &[
+            &[(0.12, 0.22), (0.3, 0.03), (0.62, 0.04), (0.78, 0.26), (0.62, 0.54), (0.35, 0.78), (0.08, 0.97)],
+            &[(0.08, 0.97), (0.45, 0.95), (0.92, 0.97)],
+        ],
+        &[&[
+            (0.14, 0.2),
+            (0.36, 0.02),
+            (0.68, 0.1),
+            (0.7, 0.38),
+            (0.44, 0.74),
+            (0.2, 0.96),
+            (0.06, 0.86),
+            (0.24, 0.76),
+            (0.5, 0.88),
+            (0.72, 0.98),
+            (0.95, 0.9),
+        ]],
+    ],
+    &[
+        &[
+            &[(0.12, 0.12), (0.4, 0.0), (0.74, 0.12), (0.68, 0.36), (0.36, 0.47)],
+            &[(0.36, 0.47), (0.74, 0.56), (0.82, 0.8), (0.5, 1.0), (0.08, 0.9)],
+        ],
+        &[&[
+            (0.16, 0.06),
+            (0.5, 0.0),
+            (0.76, 0.16),
+            (0.6, 0.4),
+            (0.42, 0.46),
+            (0.7, 0.54),
+            (0.84, 0.76),
+            (0.6, 0.98),
+            (0.12, 0.96),
+        ]],
+    ],
+    &[
+        &[
+            &[(0.2, 0.02), (0.15, 0.28), (0.1, 0.54)],
+            &[(0.1, 0.54), (0.45, 0.56), (0.88, 0.5)],
+            &[(0.78, 0.02), (0.7, 0.5), (0.66, 1.0)],
+        ],
+        &[
+            &[(0.66, 0.0), (0.4, 0.3), (0.06, 0.62)],
+            &[(0.06, 0.62), (0.5, 0.63), (0.94, 0.6)],
+            &[(0.66, 0.0), (0.66, 0.5), (0.64, 1.0)],
+        ],
+    ],
+    &[&[
+        &[(0.84, 0.02), (0.56, 0.02), (0.28, 0.05)],
+        &[(0.28, 0.05), (0.24, 0.24), (0.2, 0.43)],
+        &[(0.2, 0.43), (0.5, 0.38), (0.8, 0.58), (0.74, 0.86), (0.42, 1.0), (0.08, 0.9)],
+    ]],
+    &[
+        &[&[
+            (0.66, 0.0),
+            (0.36, 0.24),
+            (0.14, 0.62),
+            (0.24, 0.93),
+            (0.52, 1.0),
+            (0.8, 0.82),
+            (0.68, 0.57),
+            (0.4, 0.58),
+            (0.17, 0.78),
+        ]],
+        &[&[
+            (0.5, 0.0),
+            (0.26, 0.3),
+            (0.14, 0.68),
+            (0.26, 0.95),
+            (0.54, 0.98),
+            (0.72, 0.78),
+            (0.58, 0.6),
+            (0.34, 0.66),
+            (0.18, 0.84),
+        ]],
+    ],
+    &[
+        &[&[(0.1, 0.07), (0.5, 0.06), (0.88, 0.03)], &[(0.88, 0.03), (0.6, 0.45), (0.42, 1.0)]],
+        &[&[(0.08, 0.16), (0.14, 0.05), (0.5, 0.06), (0.86, 0.03)], &[(0.86, 0.03), (0.66, 0.45), (0.5, 1.0)]],
+        &[
+            &[(0.1, 0.07), (0.5, 0.06), (0.88, 0.03)],
+            &[(0.88, 0.03), (0.6, 0.45), (0.42, 1.0)],
+            &[(0.36, 0.52), (0.6, 0.5), (0.84, 0.48)],
+        ],
+    ],
+    &[
+        &[&[
+            (0.76, 0.14),
+            (0.5, 0.0),
+            (0.24, 0.13),
+            (0.3, 0.34),
+            (0.54, 0.5),
+            (0.8, 0.74),
+            (0.66, 0.96),
+            (0.4, 1.0),
+            (0.18, 0.84),
+            (0.3, 0.62),
+            (0.52, 0.46),
+            (0.74, 0.3),
+            (0.76, 0.14),
+        ]],
+        &[
+            &[(0.5, 0.0), (0.26, 0.12), (0.32, 0.36), (0.5, 0.46), (0.7, 0.34), (0.74, 0.12), (0.5, 0.0)],
+            &[(0.5, 0.46), (0.22, 0.64), (0.22, 0.88), (0.5, 1.0), (0.78, 0.88), (0.78, 0.62), (0.5, 0.46)],
+        ],
+    ],
+    &[
+        &[
+            &[(0.78, 0.16), (0.52, 0.0), (0.22, 0.12), (0.18, 0.36), (0.44, 0.49), (0.7, 0.34), (0.79, 0.12)],
+            &[(0.79, 0.12), (0.74, 0.52), (0.64, 1.0)],
+        ],
+        &[
+            &[(0.74, 0.14), (0.48, 0.0), (0.2, 0.16), (0.22, 0.42), (0.5, 0.46), (0.72, 0.28), (0.77, 0.1)],
+            &[(0.77, 0.1), (0.78, 0.56), (0.62, 0.92), (0.28, 0.98)],
+        ],
+    ],
+];
+
+/// All images, training then validation then test: pixels `[16000, 784]` and classes.
+pub fn draw_all() -> (Array2<u8>, Vec<u8>) {
+    let n = TRAIN + VALID + TEST;
+    let labels = labels(n, SEED);
+    let mut pixels = vec![0u8; n * SIDE * SIDE];
+    // Each image has its own generator, so the threads cannot change a bit.
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get().min(4));
+    let share = n.div_ceil(threads);
+    std::thread::scope(|scope| {
+        for (part, (pixels, labels)) in pixels.chunks_mut(share * SIDE * SIDE).zip(labels.chunks(share)).enumerate() {
+            scope.spawn(move || {
+                for (i, (pixels, &label)) in pixels.chunks_exact_mut(SIDE * SIDE).zip(labels).enumerate() {
+                    draw(label, &mut rng(SEED, Stream::Synthetic, (part * share + i) as u64), pixels);
+                }
+            });
+        }
+    });
+    let pixels = Array2::from_shape_vec((n, SIDE * SIDE), pixels).unwrap_or_default();
+    (pixels, labels)
+}
+
+/// As many of each class as of any other (±1) within each run of ten, in random order.
+fn labels(n: usize, seed: u64) -> Vec<u8> {
+    // A permutation within blocks keeps every split balanced. The index is beyond those of images.
+    let mut rng = rng(seed, Stream::Synthetic, 1 << 35);
+    let mut labels = Vec::with_capacity(n + 10);
+    while labels.len() < n {
+        let block = 1000.min(n - labels.len());
+        labels.extend(permutation(block, &mut rng).into_iter().map(|k| (k % 10) as u8));
+    }
+    labels
+}
+
+/// Draws one digit onto `pixels` (`SIDE · SIDE`, black before).
+fn draw(digit: u8, rng: &mut Rng, pixels: &mut [u8]) {
+    let variants = GLYPHS[usize::from(digit) % 10];
+    let glyph = variants[rng.random_range(0..variants.len() as u32) as usize];
+    let mut lines: Vec<Vec<Point>> = glyph.iter().map(|stroke| smooth(stroke)).collect();
+    let bend = Bend::new(rng);
+    let slant = bell(rng) * 0.22 + 0.08;
+    let tilt = bell(rng) * 0.1;
+    let aspect = 0.8 + 0.16 * bell(rng);
+    let radius = 1.15 + 0.32 * bell(rng);
+    for point in lines.iter_mut().flatten() {
+        let (x, y) = bend.apply(*point);
+        let x = (x - 0.5) * aspect - (y - 0.5) * slant;
+        let y = y - 0.5;
+        *point = (x - tilt * y, y + tilt * x);
+    }
+    let extent = 19.0 + bell(rng) - 2.0 * radius;
+    let shift = (bell(rng) * 0.8, bell(rng) * 0.8);
+    fit(&mut lines, extent, shift);
+    ink(&lines, radius, 0.9 + 0.35 * rng.random::<f64>(), pixels);
+}
+
+/// Roughly normal with standard deviation ½, within ±1.5: without `ln` and `cos`, whose last bits differ between machines.
+fn bell(rng: &mut Rng) -> f64 {
+    (0..3).map(|_| rng.random::<f64>() - 0.5).sum()
+}
+
+/// A Catmull–Rom curve through the points, as short straight pieces.
+fn smooth(stroke: Stroke) -> Vec<Point> {
+    const PIECES: usize = 6;
+    let last = stroke.len() - 1;
+    let closed = stroke[0] == stroke[last];
+    let mut line = vec![stroke[0]];
+    for i in 0..last {
+        let before = if i > 0 {
+            stroke[i - 1]
+        } else if closed {
+            stroke[last - 1]
+        } else {
+            stroke[0]
+        };
+        let after = if i + 2 <= last {
+            stroke[i + 2]
+        } else if closed {
+            stroke[1]
+        } else {
+            stroke[last]
+        };
+        let (from, to) = (stroke[i], stroke[i + 1]);
+        for piece in 1..=PIECES {
+            let t = piece as f64 / PIECES as f64;
+            let blend = |a: f64, b: f64, c: f64, d: f64| {
+                b + 0.5 * t * (c - a + t * (2.0 * a - 5.0 * b + 4.0 * c - d + t * (3.0 * (b - c) + d - a)))
+            };
+            line.push((blend(before.0, from.0, to.0, after.0), blend(before.1, from.1, to.1, after.1)));
+        }
+    }
+    line
+}
+
+/// A smooth random displacement of the plane: bilinear-quadratic interpolation of a 4×4 grid of draws.
+struct Bend([[Point; 4]; 4]);
+
+impl Bend {
+    fn new(rng: &mut Rng) -> Self {
+        Self(std::array::from_fn(|_| std::array::from_fn(|_| (0.13 * bell(rng), 0.13 * bell(rng)))))
+    }
+
+    fn apply(&self, (x, y): Point) -> Point {
+        let (wx, wy) = (weights(x), weights(y));
+        let mut moved = (x, y);
+        for (row, wy) in self.0.iter().zip(wy) {
+            for (node, wx) in row.iter().zip(wx) {
+                moved.0 += wx * wy * node.0;
+                moved.1 += wx * wy * node.1;
+            }
+        }
+        moved
+    }
+}
+
+/// Cubic Bernstein weights: smooth, and they sum to 1.
+fn weights(t: f64) -> [f64; 4] {
+    let t = t.clamp(0.0, 1.0);
+    let u = 1.0 - t;
+    [u * u * u, 3.0 * u * u * t, 3.0 * u * t * t, t * t * t]
+}
+
+/// Scales the longer side of the bounding box to `extent` pixels, and centres the ink (as MNIST does), plus `shift`.
+fn fit(lines: &mut [Vec<Point>], extent: f64, shift: Point) {
+    let (mut low, mut high) = ((f64::MAX, f64::MAX), (f64::MIN, f64::MIN));
+    let (mut mass, mut moment) = (0.0, (0.0, 0.0));
+    for line in lines.iter() {
+        for &(x, y) in line {
+            low = (low.0.min(x), low.1.min(y));
+            high = (high.0.max(x), high.1.max(y));
+        }
+        for pair in line.windows(2) {
+            let (dx, dy) = (pair[1].0 - pair[0].0, pair[1].1 - pair[0].1);
+            let length = (dx * dx + dy * dy).sqrt();
+            mass += length;
+            moment.0 += length * (pair[0].0 + pair[1].0) / 2.0;
+            moment.1 += length * (pair[0].1 + pair[1].1) / 2.0;
+        }
+    }
+    let scale = extent / (high.0 - low.0).max(high.1 - low.1);
+    let middle = (SIDE as f64 - 1.0) / 2.0;
+    for point in lines.iter_mut().flatten() {
+        point.0 = (point.0 - moment.0 / mass) * scale + middle + shift.0;
+        point.1 = (point.1 - moment.1 / mass) * scale + middle + shift.1;
+    }
+}
+
+/// Inks the lines with a round pen; the edge is `edge` pixels wide.
+fn ink(lines: &[Vec<Point>], radius: f64, edge: f64, pixels: &mut [u8]) {
+    let reach = radius + edge;
+    let span = |a: f64, b: f64| {
+        let low = (a.min(b) - reach).ceil().max(0.0) as usize;
+        let high = (a.max(b) + reach).floor().min(SIDE as f64 - 1.0);
+        low..if high < 0.0 { 0 } else { high as usize + 1 }
+    };
+    for line in lines {
+        for pair in line.windows(2) {
+            let (a, b) = (pair[0], pair[1]);
+            let (dx, dy) = (b.0 - a.0, b.1 - a.1);
+            let squared = (dx * dx + dy * dy).max(1e-12);
+            for row in span(a.1, b.1) {
+                for column in span(a.0, b.0) {
+                    let (px, py) = (column as f64 - a.0, row as f64 - a.1);
+                    let along = ((px * dx + py * dy) / squared).clamp(0.0, 1.0);
+                    let (ex, ey) = (px - along * dx, py - along * dy);
+                    let distance = (ex * ex + ey * ey).sqrt();
+                    let t = (0.5 + (radius - distance) / edge).clamp(0.0, 1.0);
+                    let grey = (255.0 * t * t * (3.0 - 2.0 * t)) as u8;
+                    let pixel = &mut pixels[row * SIDE + column];
+                    *pixel = grey.max(*pixel);
+                }
+            }
+        }
+    }
+}
