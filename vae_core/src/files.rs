@@ -109,7 +109,9 @@ pub fn read_tensors(path: &Path, limit: u64) -> Result<TensorFile> {
     let meta = header.metadata().as_ref().and_then(|m| m.get("vae_core")).cloned();
     let meta = meta.ok_or_else(|| damaged(path, "has no vae_core metadata"))?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, e))?;
-    let tensors = tensors.iter().map(|(name, view)| (name.to_string(), view.dtype(), view.shape().to_vec(), view.data().to_vec()));
+    let tensors = tensors
+        .iter()
+        .map(|(name, view)| (name.to_string(), view.dtype(), view.shape().to_vec(), view.data().to_vec()));
     Ok(TensorFile { meta, tensors: tensors.collect() })
 }
 

@@ -1,8 +1,8 @@
 //! Auto-Encoding Variational Bayes in Rust.
 pub mod data;
 pub mod error;
-pub mod files;
 pub mod estimators;
+pub mod files;
 pub mod likelihoods;
 pub mod models;
 pub mod nn;

@@ -6,62 +6,68 @@
 use super::Real;
 use pulp::Arch;
 
+/// Consumed by the closures below, so that they can be called only once: a closure that could be called again reaches
+/// the vector code through a shim that is not inlined, and is then compiled for the baseline machine.
+struct Once;
+
+/// Runs the expression compiled for the machine's vector units.
+macro_rules! vectorised {
+    ($body:expr) => {{
+        let once = Once;
+        Arch::new().dispatch(
+            #[inline(always)]
+            move || {
+                drop(once);
+                $body
+            },
+        )
+    }};
+}
+
 /// Number of partial sums of a reduction.
 pub const LANES: usize = 16;
 
 /// `y ← f(y)`.
 #[inline(always)]
 pub fn map<F: Real>(y: &mut [F], f: impl Fn(F) -> F) {
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for y in y.iter_mut() {
-                *y = f(*y);
-            }
-        },
-    );
+    vectorised!({
+        for y in y.iter_mut() {
+            *y = f(*y);
+        }
+    });
 }
 
 /// `y ← f(y, x)`; the slices have the same length.
 #[inline(always)]
 pub fn zip<F: Real>(y: &mut [F], x: &[F], f: impl Fn(F, F) -> F) {
     debug_assert_eq!(y.len(), x.len());
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y = f(*y, x);
-            }
-        },
-    );
+    vectorised!({
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = f(*y, x);
+        }
+    });
 }
 
 /// `f(y, z, x)` updates `y` and `z` in place; the slices have the same length.
 #[inline(always)]
 pub fn zip2<F: Real>(y: &mut [F], z: &mut [F], x: &[F], f: impl Fn(&mut F, &mut F, F)) {
     debug_assert!(y.len() == x.len() && z.len() == x.len());
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for ((y, z), &x) in y.iter_mut().zip(z.iter_mut()).zip(x) {
-                f(y, z, x);
-            }
-        },
-    );
+    vectorised!({
+        for ((y, z), &x) in y.iter_mut().zip(z.iter_mut()).zip(x) {
+            f(y, z, x);
+        }
+    });
 }
 
 /// `y ← f(y, a, b)`; the slices have the same length.
 #[inline(always)]
 pub fn zip2_ref<F: Real>(y: &mut [F], a: &[F], b: &[F], f: impl Fn(F, F, F) -> F) {
     debug_assert!(y.len() == a.len() && a.len() == b.len());
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
-                *y = f(*y, a, b);
-            }
-        },
-    );
+    vectorised!({
+        for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
+            *y = f(*y, a, b);
+        }
+    });
 }
 
 /// `f(y, x)` updates `y` in place and returns a term; the terms are summed.
@@ -69,16 +75,13 @@ pub fn zip2_ref<F: Real>(y: &mut [F], a: &[F], b: &[F], f: impl Fn(F, F, F) -> F
 pub fn zip_sum<F: Real>(y: &mut [F], x: &[F], f: impl Fn(&mut F, F) -> F) -> F {
     let n = y.len();
     let x = &x[..n];
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            laned(
-                n,
-                #[inline(always)]
-                |i| f(&mut y[i], x[i]),
-            )
-        },
-    )
+    vectorised!({
+        laned(
+            n,
+            #[inline(always)]
+            |i| f(&mut y[i], x[i]),
+        )
+    })
 }
 
 /// As [`zip_sum`], with two slices updated in place.
@@ -86,16 +89,13 @@ pub fn zip_sum<F: Real>(y: &mut [F], x: &[F], f: impl Fn(&mut F, F) -> F) -> F {
 pub fn zip2_sum<F: Real>(y: &mut [F], z: &mut [F], x: &[F], f: impl Fn(&mut F, &mut F, F) -> F) -> F {
     let n = y.len();
     let (z, x) = (&mut z[..n], &x[..n]);
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            laned(
-                n,
-                #[inline(always)]
-                |i| f(&mut y[i], &mut z[i], x[i]),
-            )
-        },
-    )
+    vectorised!({
+        laned(
+            n,
+            #[inline(always)]
+            |i| f(&mut y[i], &mut z[i], x[i]),
+        )
+    })
 }
 
 /// Σ f(x, y).
@@ -103,16 +103,13 @@ pub fn zip2_sum<F: Real>(y: &mut [F], z: &mut [F], x: &[F], f: impl Fn(&mut F, &
 pub fn sum2<F: Real>(x: &[F], y: &[F], f: impl Fn(F, F) -> F) -> F {
     let n = x.len();
     let y = &y[..n];
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            laned(
-                n,
-                #[inline(always)]
-                |i| f(x[i], y[i]),
-            )
-        },
-    )
+    vectorised!({
+        laned(
+            n,
+            #[inline(always)]
+            |i| f(x[i], y[i]),
+        )
+    })
 }
 
 /// Σ f(x, y, z).
@@ -120,16 +117,13 @@ pub fn sum2<F: Real>(x: &[F], y: &[F], f: impl Fn(F, F) -> F) -> F {
 pub fn sum3<F: Real>(x: &[F], y: &[F], z: &[F], f: impl Fn(F, F, F) -> F) -> F {
     let n = x.len();
     let (y, z) = (&y[..n], &z[..n]);
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            laned(
-                n,
-                #[inline(always)]
-                |i| f(x[i], y[i], z[i]),
-            )
-        },
-    )
+    vectorised!({
+        laned(
+            n,
+            #[inline(always)]
+            |i| f(x[i], y[i], z[i]),
+        )
+    })
 }
 
 /// Σ_i term(i) in [`LANES`] partial sums, term i in lane i mod `LANES`.
@@ -160,30 +154,6 @@ fn total<F: Real>(mut sums: [F; LANES]) -> F {
         }
     }
     sums[0]
-}
-
-/// `g ← scale · (g − decay · θ)`; returns the largest |g|, or NaN if there is a NaN.
-pub fn scale_decay_max<F: Real>(gradient: &mut [F], params: &[F], scale: F, decay: F) -> F {
-    let mut max = [F::zero(); LANES];
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let (gs, g_tail) = gradient.as_chunks_mut::<LANES>();
-            let (ps, p_tail) = params.as_chunks::<LANES>();
-            for (g, p) in gs.iter_mut().zip(ps) {
-                for lane in 0..LANES {
-                    g[lane] = scale * (g[lane] - decay * p[lane]);
-                    // a NaN in either stays: it is neither ≤ nor left
-                    max[lane] = if g[lane].abs() <= max[lane] { max[lane] } else { g[lane].abs() + max[lane] * F::zero() };
-                }
-            }
-            for (lane, (g, &p)) in g_tail.iter_mut().zip(p_tail).enumerate() {
-                *g = scale * (*g - decay * p);
-                max[lane] = if g.abs() <= max[lane] { max[lane] } else { g.abs() + max[lane] * F::zero() };
-            }
-        },
-    );
-    max.into_iter().fold(F::zero(), |a, b| if b <= a { a } else { b + a * F::zero() })
 }
 
 /// The sum of the squares, in f64.

@@ -18,16 +18,19 @@ pub(super) fn update<F: Real>(
     match place {
         EpsilonPlace::OutsideRoot => vmath::zip2(params, sum, gradient, |p, s, g| {
             *s += g * g;
-            // 0/0 (a weight that never had a gradient, with ε = 0) is no step
-            let root = s.sqrt() + epsilon;
-            *p += if root > F::zero() { step * g / root } else { step * g };
+            *p += step * g / positive(s.sqrt() + epsilon);
         }),
         EpsilonPlace::InsideRoot => vmath::zip2(params, sum, gradient, |p, s, g| {
             *s += g * g;
-            let root = (*s + epsilon).sqrt();
-            *p += if root > F::zero() { step * g / root } else { step * g };
+            *p += step * g / positive((*s + epsilon).sqrt());
         }),
     }
+}
+
+/// 1 for 0: a weight that never had a gradient takes no step, even with ε = 0, where 0/0 would be NaN.
+#[inline(always)]
+fn positive<F: Real>(root: F) -> F {
+    if root > F::zero() { root } else { F::one() }
 }
 
 #[cfg(test)]

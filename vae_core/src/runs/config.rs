@@ -211,10 +211,17 @@ impl RunConfig {
         {
             return Err(Error::config("weight_prior.precision", format!("must be ≥ 0, not {precision}")));
         }
-        let head = self.model.latent.max(2 * d).max(self.model.encoder.iter().chain(&self.model.decoder).copied().max().unwrap_or(0));
+        let head = self
+            .model
+            .latent
+            .max(2 * d)
+            .max(self.model.encoder.iter().chain(&self.model.decoder).copied().max().unwrap_or(0));
         let values = self.batch.checked_mul(self.estimator.samples).and_then(|rows| rows.checked_mul(head));
         if values.is_none_or(|v| v > 1 << 31) {
-            return Err(Error::config("batch", "times L times the widest layer is beyond 2³¹ values; take a smaller M or L"));
+            return Err(Error::config(
+                "batch",
+                "times L times the widest layer is beyond 2³¹ values; take a smaller M or L",
+            ));
         }
         Ok(())
     }

@@ -57,7 +57,10 @@ pub fn param<T: FromStr>(name: &str, default: T) -> Result<T> {
     match std::env::var(name) {
         Err(_) => Ok(default),
         Ok(text) => text.trim().parse().map_err(|_| {
-            Error::config(name, format!("is `{text}` in the environment, which is not a {}", std::any::type_name::<T>()))
+            Error::config(
+                name,
+                format!("is `{text}` in the environment, which is not a {}", std::any::type_name::<T>()),
+            )
         }),
     }
 }

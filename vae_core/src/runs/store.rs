@@ -1,7 +1,8 @@
 //! The store of runs: a run that was made is read, one that was cut off goes on, any other is trained.
 //!
 //! `<store>/<hash>/` holds `result.json` and `model.safetensors` of a finished run, `checkpoint.safetensors` of one that
-//! was cut off, and `lock`. The store is `VAEB_RUNS`, or `runs` in the data folder.
+//! was cut off, and `lock`. The store is `VAEB_RUNS`, or `data/runs` in
+//! the checkout.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::RunConfig;
 use crate::data::dataset::{Dataset, DatasetConfig};
-use crate::data::locate::data_dir;
+use crate::data::locate::project_root;
 use crate::estimators::Bound;
 use crate::files::{TensorFile, read_tensors, write_atomic, write_tensors};
 use crate::models::Vae;
@@ -96,14 +97,19 @@ pub struct RunStore {
 }
 
 impl RunStore {
-    /// In `VAEB_RUNS`, or `runs` in the data folder.
+    /// In `VAEB_RUNS`, or `data/runs` in the checkout.
     pub fn open() -> Self {
-        Self::at(std::env::var_os("VAEB_RUNS").map_or_else(|| data_dir().join("runs"), PathBuf::from))
+        Self::at(std::env::var_os("VAEB_RUNS").map_or_else(|| project_root().join("data").join("runs"), PathBuf::from))
     }
 
     /// In this folder, which is made when needed.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), progress_lines: 12, checkpoint_every: Duration::from_secs(20), stop: StopFlag::default() }
+        Self {
+            folder: folder.into(),
+            progress_lines: 12,
+            checkpoint_every: Duration::from_secs(20),
+            stop: StopFlag::default(),
+        }
     }
 
     /// Where the run of a configuration lies.
@@ -151,7 +157,13 @@ impl RunStore {
                 scope.spawn(|| {
                     while let Some(i) = queue.lock().ok().and_then(|mut q| q.pop_front()) {
                         let config = &configs[i];
-                        let label = format!("[{}/{} · N_z {} · seed {}] ", i + 1, configs.len(), config.model.latent, config.seed);
+                        let label = format!(
+                            "[{}/{} · N_z {} · seed {}] ",
+                            i + 1,
+                            configs.len(),
+                            config.model.latent,
+                            config.seed
+                        );
                         let run = match data.iter().find(|d| d.0 == config.data) {
                             Some((_, data)) => self.run_labelled(config, data, &label),
                             None => self.run(config),
@@ -178,7 +190,10 @@ impl RunStore {
             return Ok(None);
         }
         let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        let damaged = |reason: String| Error::Checkpoint { path: path.clone(), reason: format!("{reason}; delete {} to train anew", folder.display()) };
+        let damaged = |reason: String| Error::Checkpoint {
+            path: path.clone(),
+            reason: format!("{reason}; delete {} to train anew", folder.display()),
+        };
         let result: RunResult = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
         if result.config != *config {
             return Err(damaged("belongs to another configuration".into()));
@@ -220,7 +235,8 @@ impl RunStore {
         let seconds = before + start.elapsed().as_secs_f64();
         if !matches!(outcome, Ok(Outcome::Finished)) {
             // what there is, is kept: stopped, diverged or out of disk
-            let kept = checkpoint::save(&trainer, &path).and_then(|()| write_atomic(&clock, seconds.to_string().as_bytes()));
+            let kept =
+                checkpoint::save(&trainer, &path).and_then(|()| write_atomic(&clock, seconds.to_string().as_bytes()));
             if outcome.is_ok() {
                 kept?;
             }

@@ -61,7 +61,8 @@ impl History {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordAt {
-    /// Ten times a decade at round numbers (1, 1.25, 1.6, 2, 2.5, 3.15, 4, 5, 6.3, 8), evenly spaced on a log axis.
+    /// Ten times a decade at round numbers (1, 1.25, 1.6, 2, 2.5, 3.15, 4, 5, 6.3, 8), evenly spaced on a log axis,
+    /// from 1/200 of the budget on.
     #[default]
     LogSpaced,
     /// Every so many epochs.
@@ -73,13 +74,14 @@ pub enum RecordAt {
 const RENARD: [u64; 10] = [100, 125, 160, 200, 250, 315, 400, 500, 630, 800];
 
 impl RecordAt {
-    /// The first update after `updates` at which a record is due, given M and the updates of an epoch.
-    pub fn next(self, updates: u64, m: u64, per_epoch: u64) -> u64 {
+    /// The first update after `updates` at which a record is due, given M, the updates of an epoch and of the whole run.
+    pub fn next(self, updates: u64, m: u64, per_epoch: u64, total: u64) -> u64 {
         let every = |n: u64| (updates / n.max(1) + 1) * n.max(1);
         match self {
             Self::Epochs(epochs) => every(epochs.saturating_mul(per_epoch)),
             Self::Samples(samples) => every(samples.div_ceil(m.max(1))),
             Self::LogSpaced => {
+                let updates = updates.max((total / 200).saturating_sub(1));
                 let mut decade = 1u64;
                 loop {
                     for mantissa in RENARD {
@@ -104,20 +106,21 @@ mod tests {
         let mut updates = 0;
         let mut samples = Vec::new();
         while updates < 100_000 {
-            updates = RecordAt::LogSpaced.next(updates, 100, 500);
+            updates = RecordAt::LogSpaced.next(updates, 100, 500, 0);
             samples.push(updates * 100);
         }
         for round in [1_000, 50_000, 1_000_000, 10_000_000] {
             assert!(samples.contains(&round), "{round} is missing");
         }
+        assert_eq!(RecordAt::LogSpaced.next(0, 100, 500, 100_000), 500);
         assert!(samples.len() < 60 && samples.windows(2).all(|w| w[0] < w[1]));
     }
 
     #[test]
     fn regular_spacing() {
-        assert_eq!(RecordAt::Epochs(2).next(0, 100, 15), 30);
-        assert_eq!(RecordAt::Epochs(2).next(30, 100, 15), 60);
-        assert_eq!(RecordAt::Samples(1000).next(9, 100, 15), 10);
-        assert_eq!(RecordAt::Samples(1).next(9, 100, 15), 10);
+        assert_eq!(RecordAt::Epochs(2).next(0, 100, 15, 0), 30);
+        assert_eq!(RecordAt::Epochs(2).next(30, 100, 15, 0), 60);
+        assert_eq!(RecordAt::Samples(1000).next(9, 100, 15, 0), 10);
+        assert_eq!(RecordAt::Samples(1).next(9, 100, 15, 0), 10);
     }
 }

@@ -7,6 +7,7 @@ use crate::data::dataset::{Dataset, Images};
 use crate::data::preprocess::Preprocessor;
 use crate::estimators::{Bound, Estimator, Workspace};
 use crate::models::Vae;
+use crate::numeric::vmath;
 use crate::optim::Optimiser;
 use crate::rng::{Stream, rng};
 use crate::runs::config::RunConfig;
@@ -49,7 +50,10 @@ impl Trainer {
     /// [`Error::Config`] if the configuration makes no sense or belongs to another data set.
     pub fn new(config: &RunConfig, data: &Dataset) -> Result<Self> {
         if config.data != data.config {
-            return Err(Error::config("data", format!("is {:?}, but the data set given is {:?}", config.data, data.config)));
+            return Err(Error::config(
+                "data",
+                format!("is {:?}, but the data set given is {:?}", config.data, data.config),
+            ));
         }
         config.validate(data.dim())?;
         let n = data.train.len();
@@ -133,8 +137,11 @@ impl Trainer {
     fn finish_gradient(&mut self) -> Result<()> {
         let decay = self.config.weight_prior.per_datapoint(self.n, self.config.batch) as f32;
         let scale = self.config.objective.scale(self.n, self.config.batch) as f32;
-        let largest = crate::numeric::vmath::scale_decay_max(&mut self.ws.gradient, self.model.params(), scale, decay);
-        self.check("the largest gradient", f64::from(largest), largest < GRADIENT_LIMIT)
+        let size = vmath::zip_sum(&mut self.ws.gradient, self.model.params(), |g, theta| {
+            *g = scale * (*g - decay * theta);
+            g.abs()
+        });
+        self.check("the gradient's absolute sum", f64::from(size), size < GRADIENT_LIMIT)
     }
 
     fn check(&self, quantity: &str, value: f64, good: bool) -> Result<()> {
@@ -155,7 +162,8 @@ impl Trainer {
 
     fn schedule_record(&mut self) {
         let m = self.config.batch as u64;
-        self.next_record = self.config.record.next(self.updates, m, self.batches.batches_per_epoch());
+        let total = self.total_updates();
+        self.next_record = self.config.record.next(self.updates, m, self.batches.batches_per_epoch(), total);
     }
 
     /// The bound on a split, preprocessed as in training, with noise from the evaluation stream of the run's seed.
@@ -209,7 +217,14 @@ impl Trainer {
     }
 
     /// Puts back what a checkpoint holds; lengths were checked by the caller.
-    pub(super) fn restore(&mut self, params: &[f32], slots: &[Vec<f32>], window: &[[f64; 2]], history: History, updates: u64) {
+    pub(super) fn restore(
+        &mut self,
+        params: &[f32],
+        slots: &[Vec<f32>],
+        window: &[[f64; 2]],
+        history: History,
+        updates: u64,
+    ) {
         self.model.params_mut().copy_from_slice(params);
         for ((_, mine), saved) in self.optimiser.slots_mut().iter_mut().zip(slots) {
             mine.copy_from_slice(saved);
