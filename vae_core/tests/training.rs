@@ -1,0 +1,235 @@
+//! Training as a whole: it learns, repeats, resumes bit for bit, and fails well.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use vae_core::Error;
+use vae_core::data::dataset::{Dataset, DatasetConfig, DatasetKind, Limit};
+use vae_core::estimators::{Estimator, Form};
+use vae_core::nn::{Activation, Init};
+use vae_core::optim::{OptimiserConfig, Schedule};
+use vae_core::runs::{Budget, EarlyStop, Objective, RunConfig, RunStore, WeightPrior};
+use vae_core::train::observer::{Event, StopFlag};
+use vae_core::train::{Control, Observer, Outcome, RecordAt, Trainer, checkpoint};
+
+fn small() -> RunConfig {
+    let data = DatasetConfig {
+        limit: Some(Limit { train: 600, eval: 100 }),
+        ..DatasetConfig::new(DatasetKind::SyntheticDigits)
+    };
+    let mut config = RunConfig::report(data).latent(3).budget(Budget::Epochs(4)).seed(7);
+    (config.model.encoder, config.model.decoder) = (vec![16], vec![16]);
+    (config.batch, config.record) = (50, RecordAt::Epochs(1));
+    config
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|v| v.to_bits()).collect()
+}
+
+/// Stops at an update.
+struct StopAt(u64);
+
+impl Observer for StopAt {
+    fn observe(&mut self, event: &Event, _: &Trainer) -> vae_core::Result<Control> {
+        Ok(if event.updates == self.0 { Control::Stop("test".into()) } else { Control::Continue })
+    }
+}
+
+fn train(config: &RunConfig, data: &Dataset) -> Trainer {
+    let mut trainer = Trainer::new(config, data).unwrap();
+    assert_eq!(trainer.fit(data, &mut []).unwrap(), Outcome::Finished);
+    trainer
+}
+
+#[test]
+fn it_learns_and_repeats() {
+    let config = small();
+    let data = config.data.load().unwrap();
+    let (a, b) = (train(&config, &data), train(&config, &data));
+    assert_eq!(bits(a.model().params()), bits(b.model().params()));
+    assert_eq!(a.history(), b.history());
+    let other = train(&config.clone().seed(8), &data);
+    assert_ne!(bits(a.model().params()), bits(other.model().params()));
+    let records = &a.history().records;
+    assert_eq!(records.iter().map(|r| r.samples).collect::<Vec<_>>(), [600, 1200, 1800, 2400]);
+    assert!(records[3].valid.bound > records[0].valid.bound && records[3].valid.bound > -300.0, "{records:?}");
+    for r in records {
+        assert!((r.train.bound - (r.train.reconstruction - r.train.kl)).abs() < 1e-9 && r.valid.kl >= 0.0);
+    }
+}
+
+/// For every optimiser, and with everything that has state: the checkpoint loses nothing.
+#[test]
+fn resumed_training_is_bitwise_equal() {
+    let folder = tempfile::tempdir().unwrap();
+    for (k, optimiser) in [
+        OptimiserConfig::adagrad(0.01),
+        OptimiserConfig::adam(1e-3),
+        OptimiserConfig::Sgd { step: 1e-4, momentum: 0.9 },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut config = small().optimiser(optimiser);
+        config.schedule = Schedule::Cosine { last: 0.1 };
+        config.estimator = Estimator { form: Form::A, samples: 2 };
+        config.model.activation = Activation::Gelu;
+        config.preprocess.binarise = vae_core::data::preprocess::Binarise::Dynamic { seed: 3 };
+        let data = config.data.load().unwrap();
+        let whole = train(&config, &data);
+        for stop in [1, 17, 36] {
+            let path = folder.path().join(format!("{k}-{stop}.safetensors"));
+            let mut first = Trainer::new(&config, &data).unwrap();
+            assert_eq!(first.fit(&data, &mut [&mut StopAt(stop)]).unwrap(), Outcome::Stopped("test".into()));
+            checkpoint::save(&first, &path).unwrap();
+            let mut second = checkpoint::load(&config, &data, &path).unwrap();
+            assert_eq!(second.updates(), stop);
+            second.fit(&data, &mut []).unwrap();
+            assert_eq!(bits(second.model().params()), bits(whole.model().params()));
+            assert_eq!(second.optimiser(), whole.optimiser());
+            assert_eq!(second.history(), whole.history());
+        }
+    }
+}
+
+#[test]
+fn damaged_checkpoints_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.safetensors");
+    let config = small();
+    let data = config.data.load().unwrap();
+    let mut trainer = Trainer::new(&config, &data).unwrap();
+    trainer.fit(&data, &mut [&mut StopAt(5)]).unwrap();
+    checkpoint::save(&trainer, &path).unwrap();
+    let good = std::fs::read(&path).unwrap();
+    let refused = |bytes: &[u8], config: &RunConfig, path: &Path| {
+        std::fs::write(path, bytes).unwrap();
+        let error = checkpoint::load(config, &data, path).unwrap_err();
+        assert!(matches!(error, Error::Checkpoint { .. }), "{error}");
+    };
+    for end in [0, 7, 8, 100, good.len() / 2, good.len() - 1] {
+        refused(&good[..end], &config, &path);
+    }
+    let mut huge = good.clone();
+    huge[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+    refused(&huge, &config, &path);
+    let mut nan = good.clone();
+    let n = nan.len();
+    nan[n - 100_000..n - 20_000].fill(0xff);
+    refused(&nan, &config, &path);
+    refused(&good, &config.clone().seed(1), &path);
+}
+
+#[test]
+fn divergence_is_an_error_and_keeps_the_last_good_parameters() {
+    let config = small().optimiser(OptimiserConfig::Sgd { step: 1e12, momentum: 0.0 });
+    let data = config.data.load().unwrap();
+    let mut trainer = Trainer::new(&config, &data).unwrap();
+    let error = trainer.fit(&data, &mut []).unwrap_err();
+    let Error::NonFinite { step, .. } = &error else { panic!("{error}") };
+    assert_eq!(*step, trainer.updates() + 1);
+    assert!(trainer.model().params().iter().all(|p| p.is_finite()));
+}
+
+#[test]
+fn objective_and_prior_have_the_scale_that_they_say() {
+    // With plain SGD, one step is step · scale · (g − c θ).
+    let one = |objective, weight_prior| {
+        let mut config =
+            small().optimiser(OptimiserConfig::Sgd { step: 1e-6, momentum: 0.0 }).budget(Budget::Updates(1));
+        (config.objective, config.weight_prior) = (objective, weight_prior);
+        config.model.init = Init::Xavier;
+        let data = config.data.load().unwrap();
+        let before = Trainer::new(&config, &data).unwrap().model().params().to_vec();
+        let after = train(&config, &data).model().params().to_vec();
+        let step: Vec<f64> = after.iter().zip(&before).map(|(a, b)| f64::from(a - b)).collect();
+        (step, before)
+    };
+    let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let (plain, _) = one(Objective::PerDatapoint, WeightPrior::None);
+    let (batch, theta) = one(Objective::Minibatch, WeightPrior::None);
+    let (whole, _) = one(Objective::Dataset, WeightPrior::None);
+    assert!((norm(&batch) / norm(&plain) / 50.0 - 1.0).abs() < 0.05, "{}", norm(&batch) / norm(&plain));
+    assert!((norm(&whole) / norm(&batch) / 12.0 - 1.0).abs() < 0.05);
+    // −½‖θ‖² against the sum over the minibatch: the difference of the two steps is −step · θ
+    let (misscaled, _) = one(Objective::Minibatch, WeightPrior::AuthorsMisscaled);
+    let difference: Vec<f64> = misscaled.iter().zip(&batch).map(|(a, b)| a - b).collect();
+    let theta: Vec<f64> = theta.iter().map(|t| f64::from(*t)).collect();
+    let slope = difference.iter().zip(&theta).map(|(d, t)| d * t).sum::<f64>() / norm(&theta).powi(2);
+    assert!((slope / -1e-6 - 1.0).abs() < 0.05, "{slope:e}");
+    // rightly scaled with λ = 1 it is M/N of that
+    let n = 600.0;
+    assert_eq!(WeightPrior::Gaussian { precision: 1.0 }.per_datapoint(600, 50), 1.0 / n);
+    assert_eq!(WeightPrior::AuthorsMisscaled.per_datapoint(600, 50), 1.0 / 50.0);
+}
+
+#[test]
+fn the_store_reads_continues_and_trains() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = RunStore::at(folder.path());
+    store.progress_lines = 0;
+    let config = small();
+    let mut asked = store.clone();
+    asked.stop = StopFlag::default();
+    asked.stop.request();
+    let cut = asked.run(&config).unwrap();
+    assert_eq!(cut.result.stopped.as_deref(), Some(StopFlag::REASON));
+    assert!(store.read(&config).unwrap().is_none());
+    let whole = store.run(&config).unwrap();
+    let data = config.data.load().unwrap();
+    assert_eq!(bits(whole.model.params()), bits(train(&config, &data).model().params()));
+    assert!(!store.path(&config).join("checkpoint.safetensors").exists());
+    let read = store.run(&config).unwrap();
+    assert_eq!(bits(read.model.params()), bits(whole.model.params()));
+    assert_eq!(read.result.history, whole.result.history);
+    let both = store.run_all(&[config.clone().seed(1), config.clone()]).unwrap();
+    assert_eq!(bits(both[1].model.params()), bits(whole.model.params()));
+    assert_eq!(both[0].result.config.seed, 1);
+    std::fs::write(store.path(&config).join("result.json"), "{").unwrap();
+    assert!(matches!(store.read(&config), Err(Error::Checkpoint { .. })));
+}
+
+#[test]
+fn early_stopping_is_part_of_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = RunStore::at(folder.path());
+    store.progress_lines = 0;
+    let mut config = small().budget(Budget::Epochs(50));
+    config.early_stop = Some(EarlyStop { patience: 2, min_delta: 1e9 });
+    let run = store.run(&config).unwrap();
+    assert_eq!(run.history().records.len(), 3);
+    assert!(run.result.stopped.is_some() && store.read(&config).unwrap().is_some());
+}
+
+#[test]
+fn nonsense_configurations_are_refused() {
+    let data = small().data.load().unwrap();
+    type Change = fn(&mut RunConfig);
+    let changes: [Change; 9] = [
+        |c| c.batch = 0,
+        |c| c.batch = 601,
+        |c| c.batch = usize::MAX,
+        |c| c.estimator.samples = 0,
+        |c| c.model.latent = 0,
+        |c| c.model.encoder = vec![usize::MAX],
+        |c| c.model.init = Init::Normal { std: f64::NAN },
+        |c| c.weight_prior = WeightPrior::Gaussian { precision: -1.0 },
+        |c| c.data.kind = DatasetKind::SyntheticFaces,
+    ];
+    for change in changes {
+        let mut config = small();
+        change(&mut config);
+        let error = Trainer::new(&config, &data).unwrap_err();
+        assert!(matches!(error, Error::Config { .. } | Error::Shape { .. }), "{error}");
+    }
+}
+
+#[test]
+fn hashes_tell_configurations_apart() {
+    assert_eq!(small().hash(), small().hash());
+    assert_ne!(small().hash(), small().seed(8).hash());
+    assert_ne!(small().hash(), small().latent(4).hash());
+    let text = serde_json::to_string(&small()).unwrap();
+    assert_eq!(serde_json::from_str::<RunConfig>(&text).unwrap(), small());
+}
