@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ndarray::Array2;
-use vae_core::figures::{Curve, Figure, ImageGrid, LearningCurves, Panels};
+use vae_core::figures::{Bars, Curve, Figure, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, manifold_latents};
 use vae_core::runs::provenance::Provenance;
 use vae_core::{Error, Result};
 
@@ -12,7 +12,9 @@ fn main() -> Result<()> {
         return Err(Error::config("FOLDER", "is missing: name the folder that the figures go to"));
     };
     let made_up = Provenance::collect("made-up numbers", "", [1, 2, 3], []);
-    for figure in [one_panel(&made_up)?, five_panels(&made_up)?, images(&made_up)?] {
+    let figures = [one_panel, five_panels, images, manifold, heatmap, bars, many_bars];
+    for draw in figures {
+        let figure = draw(&made_up)?;
         for path in figure.export_to(Path::new(&folder))? {
             println!("{}", path.display());
         }
@@ -71,5 +73,56 @@ fn images(provenance: &Provenance) -> Result<Figure> {
         .title("Made-up images")
         .columns(10)
         .row_labels(["input", "AE", "VAE, N_{z} = 20"])
+        .figure(provenance.clone())
+}
+
+fn manifold(provenance: &Provenance) -> Result<Figure> {
+    let (n, side) = (20, 28);
+    let latents = manifold_latents(n)?;
+    let images = Array2::from_shape_fn((n * n, side * side), |(k, i)| {
+        let (y, x) = ((i / side) as f32 - 13.5, (i % side) as f32 - 13.5);
+        let (a, b) = (8.0 + 2.5 * latents[[k, 0]], 8.0 + 2.5 * latents[[k, 1]]);
+        1.0 / (1.0 + (8.0 * ((x / a).powi(2) + (y / b).powi(2)).sqrt() - 8.0).exp())
+    });
+    Manifold::new("gallery_manifold", images, (side, side))
+        .title("Made-up manifold: wider to the right, taller upwards")
+        .figure(provenance.clone())
+}
+
+fn heatmap(provenance: &Provenance) -> Result<Figure> {
+    let values =
+        |scale: f64| Array2::from_shape_fn((4, 8), |(m, l)| scale - 40.0 * m as f64 + 9.0 * ((3 * l + m) as f64).sin());
+    let mut held_out = values(740.0);
+    held_out[[1, 2]] = f64::NAN;
+    Heatmap::new("gallery_heatmap")
+        .title("Made-up lower bounds")
+        .columns("samples per datapoint, L", 1..=8)
+        .rows("minibatch size, M", [20, 60, 100, 140])
+        .unit("nats per datapoint")
+        .panel("train", values(1180.0))
+        .panel("held out", held_out)
+        .figure(provenance.clone())
+}
+
+fn bars(provenance: &Provenance) -> Result<Figure> {
+    Bars::new("gallery_bars")
+        .title("Made-up reconstruction errors")
+        .groups("latent dimensions, N_{z}", [2, 10, 20])
+        .y_label("squared error, summed over pixels")
+        .series_with_errors("AE", vec![37.1, 19.0, 14.8], vec![1.2, 0.8, 0.4])
+        .series_with_errors("VAE, mean", vec![33.1, 12.7, 8.3], vec![0.9, 0.2, 0.3])
+        .series("VAE, 20 samples", vec![33.2, f64::NAN, 9.0])
+        .reference("mean image", 52.9)
+        .figure(provenance.clone())
+}
+
+fn many_bars(provenance: &Provenance) -> Result<Figure> {
+    let kl = (0..200).map(|i| 3.0 * (-f64::from(i) / 20.0).exp()).collect();
+    Bars::new("gallery_kl")
+        .title("Made-up KL divergences")
+        .groups("latent dimension, in decreasing order", 1..=200)
+        .y_label("KL (nats)")
+        .series("", kl)
+        .reference("0.01 nats", 0.01)
         .figure(provenance.clone())
 }

@@ -194,7 +194,7 @@ impl Frame {
     pub(crate) fn draw_x(&self, scene: &mut Scene) {
         let bottom = self.bottom();
         let mut free_from = f64::NEG_INFINITY;
-        for tick in self.x.ticks((self.width / 55.0) as usize) {
+        for tick in self.x.ticks((self.width / 40.0) as usize) {
             let (x, _) = self.at(tick.value, 0.0);
             scene.line(vec![(x, self.top), (x, bottom)], theme::GRID, 0.75);
             scene.line(vec![(x, bottom), (x, bottom + 3.5)], theme::INK, 0.75);

@@ -383,10 +383,11 @@ impl Panels {
         let used = self.panels.len() - (rows - 1) * columns;
         let hole = SIDE + Y_TITLE + used as f64 * cell + 0.5 * tick_width;
         let hole_width = scene.width - SIDE - hole;
-        let in_hole = legend::height(&scene, &entries, hole_width);
-        if used < columns && in_hole < plot_height {
+        let needed = legend::column_width(&scene, &entries);
+        if used < columns && needed < hole_width && legend::column_height(&entries) < plot_height {
             let middle = bottom - row_height + title_height + 0.5 * plot_height;
-            legend::draw(&mut scene, &entries, hole, middle - 0.5 * in_hole, hole_width);
+            let left = hole + (0.5 * (hole_width - needed)).min(40.0);
+            legend::draw_column(&mut scene, &entries, left, middle);
             scene.height = bottom + 6.0;
         } else {
             let width = scene.width - 2.0 * SIDE;

@@ -132,23 +132,29 @@ impl Figure {
     /// # Errors
     /// If a file cannot be written.
     pub fn export_to(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        let record = json!({
-            "id": self.id,
-            "title": self.title,
-            "caption": self.caption,
-            "provenance": self.provenance,
-            "data": self.data,
-        });
-        let mut json = serde_json::to_vec_pretty(&record)
+        let json = self
+            .record()
             .map_err(|e| Error::Figure { id: self.id.clone(), reason: format!("its JSON cannot be written: {e}") })?;
-        json.push(b'\n');
-        [("svg", self.svg.as_bytes()), ("png", self.png.as_slice()), ("json", json.as_slice())]
+        [("svg", self.svg.as_bytes()), ("png", self.png.as_slice()), ("json", json.as_bytes())]
             .into_iter()
             .map(|(extension, bytes)| {
                 let path = folder.join(format!("{}.{extension}", self.id));
                 write_atomically(&path, bytes).map(|()| path)
             })
             .collect()
+    }
+
+    /// The JSON file: laid out for reading, but for the plotted numbers, which fill one line.
+    fn record(&self) -> serde_json::Result<String> {
+        let head = json!({
+            "id": self.id,
+            "title": self.title,
+            "caption": self.caption,
+            "provenance": self.provenance,
+        });
+        let head = serde_json::to_string_pretty(&head)?;
+        let data = serde_json::to_string(&self.data)?;
+        Ok(format!("{},\n  \"data\": {data}\n}}\n", head.strip_suffix("\n}").unwrap_or(&head)))
     }
 }
 

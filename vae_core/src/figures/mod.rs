@@ -4,10 +4,13 @@
 //! `fig.export()?` writes its files. plotters' SVG and bitmap backends draw; the font is part of the crate.
 
 mod axis;
+mod bars;
 mod curves;
 mod figure;
+mod heatmap;
 mod image_grid;
 mod legend;
+mod manifold;
 mod paths;
 mod png;
 mod polyline;
@@ -15,7 +18,10 @@ mod scene;
 mod text;
 pub mod theme;
 
+pub use bars::Bars;
 pub use curves::{Curve, LearningCurves, Panels, Reference};
 pub use figure::Figure;
+pub use heatmap::Heatmap;
 pub use image_grid::ImageGrid;
+pub use manifold::{Manifold, manifold_latents};
 pub use paths::figures_dir;
