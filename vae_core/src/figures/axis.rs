@@ -170,7 +170,7 @@ impl Frame {
     }
 
     fn y_target(height: f64) -> usize {
-        (height / 42.0) as usize
+        (height / 34.0) as usize
     }
 
     /// Room that the tick labels of `axis` need to the left of a frame of the given height.

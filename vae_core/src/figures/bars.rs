@@ -168,8 +168,9 @@ impl Bars {
         let printed = groups * (bars * natural + between(natural)) <= WIDEST;
         let bar = if printed { natural } else { (WIDEST / groups / (bars + 0.8)).clamp(1.0, natural) };
         let step = bars * bar + between(bar);
-        let width = (groups * step).max(220.0);
+        let width = (groups * step).max(380.0);
         let step = width / groups;
+        let bar = if printed { (step / (bars + 0.8)).clamp(bar, 48.0_f64.max(bar)) } else { bar };
 
         let y = self.y_axis();
         let left = SIDE + 20.0 + Frame::y_label_width(&scene, &y, HEIGHT).min(120.0);
@@ -191,18 +192,13 @@ impl Bars {
             let colour = theme::REFERENCES[index % theme::REFERENCES.len()];
             scene.dashed(&[(left, y), (frame.right(), y)], colour, theme::REFERENCE);
         }
-        let mut free_from = f64::NEG_INFINITY;
-        for (group, label) in self.groups.iter().enumerate() {
+        for group in labelled(&scene, &self.groups, step) {
             let x = left + (group as f64 + 0.5) * step;
-            let half = 0.5 * scene.face.width(label, theme::TICK);
-            if x - half >= free_from {
-                scene.text(label, (x, frame.bottom() + 12.0), theme::TICK, theme::INK, Anchor::Middle);
-                free_from = x + half + 4.0;
-            }
+            scene.text(&self.groups[group], (x, frame.bottom() + 12.0), theme::TICK, theme::INK, Anchor::Middle);
         }
         let at = (left + 0.5 * width, frame.bottom() + 31.0);
-        scene.text(&self.x_label, at, theme::LABEL, theme::INK, Anchor::Middle);
-        scene.upward(&self.y_label, (SIDE + 4.0, top + 0.5 * HEIGHT), theme::LABEL, theme::INK);
+        scene.title(&self.x_label, at, theme::LABEL, width + 24.0);
+        scene.upward(&self.y_label, (SIDE + 4.0, top + 0.5 * HEIGHT), theme::LABEL, HEIGHT + 16.0);
         let entries = self.legend();
         let (legend_top, legend_width) = (frame.bottom() + 44.0, scene.width - 2.0 * SIDE);
         legend::draw(&mut scene, &entries, SIDE, legend_top, legend_width);
@@ -234,6 +230,22 @@ impl Series {
     }
 }
 
+/// The groups whose labels are written: all if they fit, else those at a round stride.
+fn labelled(scene: &Scene, groups: &[String], step: f64) -> Vec<usize> {
+    let widest = groups.iter().map(|l| scene.face.width(l, theme::TICK)).fold(0.0, f64::max);
+    let needed = ((widest + 5.0) / step).ceil() as u64;
+    if needed <= 1 {
+        return (0..groups.len()).collect();
+    }
+    let stride = (0..18).flat_map(|d| [1, 2, 5].map(|k| k * 10u64.pow(d))).find(|&s| s >= needed).unwrap_or(needed);
+    // Whole numbers are written where they are round, other labels from the first on.
+    let numbers: Option<Vec<u64>> = groups.iter().map(|l| l.parse().ok()).collect();
+    let place = |group: usize| numbers.as_ref().map_or(group as u64, |n| n[group]);
+    let written: Vec<usize> = (0..groups.len()).filter(|&g| place(g).is_multiple_of(stride)).collect();
+    let apart = written.windows(2).all(|w| (w[1] - w[0]) as u64 >= needed);
+    if apart && !written.is_empty() { written } else { (0..groups.len()).step_by(stride as usize).collect() }
+}
+
 fn draw_bar(
     scene: &mut Scene,
     frame: &Frame,
@@ -246,7 +258,7 @@ fn draw_bar(
     let y_of = |v: f64| frame.at(0.0, v).1;
     if !drawable(value) {
         if label.is_some() {
-            scene.text("–", (middle, y_of(0.0) - 7.0), theme::NOTE, theme::FAINT_INK, Anchor::Middle);
+            scene.text("–", (middle, y_of(0.0) - 9.0), theme::LABEL, theme::INK, Anchor::Middle);
         }
         return;
     }
@@ -286,6 +298,16 @@ mod tests {
         assert!(matches!(draw(bars().series("x", vec![f64::NAN; 2])), Err(Error::Figure { .. })));
         let reference = bars().series("x", vec![1.0, 2.0]).reference("r", f64::NAN);
         assert!(matches!(draw(reference), Err(Error::Figure { .. })));
+    }
+
+    #[test]
+    fn group_labels_stand_at_round_numbers_where_they_do_not_fit() {
+        let scene = Scene::new(1.0, 1.0).unwrap();
+        let labels = |range: std::ops::Range<u32>| range.map(|i| i.to_string()).collect::<Vec<_>>();
+        assert_eq!(labelled(&scene, &labels(0..3), 50.0), [0, 1, 2]);
+        assert_eq!(labelled(&scene, &labels(1..31), 2.5), [9, 19, 29]);
+        let words: Vec<String> = (0..5).map(|i| format!("w{i}")).collect();
+        assert_eq!(labelled(&scene, &words, 12.0), [0, 2, 4]);
     }
 
     #[test]

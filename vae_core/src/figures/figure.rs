@@ -88,6 +88,8 @@ impl Heading {
             scene.text(format!("data: {}", provenance.dataset), at, theme::NOTE, theme::FAINT_INK, Anchor::End);
             scene.height += 16.0;
         }
+        #[cfg(test)]
+        assert_eq!(scene.misplaced_texts(), Vec::<String>::new(), "{}", self.id);
         let of_this_figure = |error| match error {
             Error::Figure { id, reason } if id.is_empty() => self.error(reason),
             other => other,
@@ -166,7 +168,7 @@ mod tests {
     fn figure(id: &str) -> Result<Figure> {
         let heading = Heading { id: id.into(), title: "N_{z}".into(), caption: "Made up.".into() };
         let provenance = Provenance { dataset: "synthetic digits".into(), seeds: vec![3], ..Provenance::default() };
-        heading.render(Scene::new(100.0, 50.0)?, provenance, json!({"values": [1.0, f64::NAN]}))
+        heading.render(Scene::new(160.0, 50.0)?, provenance, json!({"values": [1.0, f64::NAN]}))
     }
 
     #[test]
@@ -181,7 +183,7 @@ mod tests {
         let png = BASE64_STANDARD.decode(lines.nth(1).unwrap()).unwrap();
         assert_eq!(png, figure.inline_png);
         figure.svg = " ".repeat(LARGEST_INLINE_SVG + 1);
-        assert!(!figure.display_bundle().contains("svg"));
+        assert!(!figure.display_bundle().contains("image/svg"));
         assert!(format!("{figure:?}").len() < 100);
     }
 
@@ -196,7 +198,7 @@ mod tests {
         assert_eq!(record["provenance"]["seeds"], json!([3]));
         assert_eq!(record["data"]["values"], json!([1.0, null]));
         let reader = png::Decoder::new(std::io::Cursor::new(std::fs::read(&paths[1]).unwrap())).read_info().unwrap();
-        assert_eq!((reader.info().width, reader.info().height), (200, 132));
+        assert_eq!((reader.info().width, reader.info().height), (320, 132));
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl Heatmap {
         let (width, height) = (cell_width * self.columns.len() as f64, cell_height * self.rows.len() as f64);
         let bar_height = height.max(90.0);
         let scales: Vec<Axis> = self.panels.iter().map(|p| scale(&p.values)).collect();
-        let ticks = |axis: &Axis| axis.ticks((bar_height / 32.0) as usize);
+        let ticks = |axis: &Axis| axis.ticks((bar_height / 26.0) as usize);
         let bar_labels = widest(&scene, &mut scales.iter().flat_map(|a| ticks(a).into_iter().map(|t| t.label)));
         let row_labels = widest(&scene, &mut self.rows.iter().cloned());
         let unit_width = if self.unit.is_empty() { 0.0 } else { 20.0 };
@@ -154,7 +154,7 @@ impl Heatmap {
             let left = (SIDE + (index % side_by_side) as f64 * panel_width + before).round();
             let top = (top + (index / side_by_side) as f64 * panel_height + title_height).round();
             let middle = left + 0.5 * width;
-            scene.text(panel.title.as_str(), (middle, top - 13.0), theme::LABEL, theme::INK, Anchor::Middle);
+            scene.title(&panel.title, (middle, top - 13.0), theme::LABEL, panel_width - 40.0);
             for ((row, column), &value) in panel.values.indexed_iter() {
                 let at = [left + column as f64 * cell_width, top + row as f64 * cell_height, cell_width, cell_height];
                 draw_cell(&mut scene, at, value, scale, &self.label(value));
@@ -169,9 +169,9 @@ impl Heatmap {
                 scene.line(vec![(left - 3.5, y), (left, y)], theme::INK, 0.75);
                 scene.text(label, (left - 6.0, y), theme::TICK, theme::INK, Anchor::End);
             }
-            scene.text(&self.x_label, (middle, top + height + 31.0), theme::LABEL, theme::INK, Anchor::Middle);
+            scene.title(&self.x_label, (middle, top + height + 31.0), theme::LABEL, width + 60.0);
             let at = (left - before + 10.0, top + 0.5 * height);
-            scene.upward(&self.y_label, at, theme::LABEL, theme::INK);
+            scene.upward(&self.y_label, at, theme::LABEL, panel_height - 10.0);
 
             let bar = left + width + 12.0;
             draw_bar(&mut scene, bar, top, BAR, bar_height);
@@ -181,7 +181,7 @@ impl Heatmap {
                 scene.text(tick.label, (bar + BAR + 6.0, y), theme::TICK, theme::INK, Anchor::Start);
             }
             let at = (bar + BAR + 6.0 + bar_labels + 13.0, top + 0.5 * bar_height);
-            scene.upward(&self.unit, at, theme::TICK, theme::INK);
+            scene.upward(&self.unit, at, theme::TICK, panel_height - 10.0);
         }
         let rows = self.panels.len().div_ceil(side_by_side);
         scene.height = top + rows as f64 * panel_height + 2.0;

@@ -215,7 +215,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(20))]
+        #![proptest_config(ProptestConfig::with_cases(10))]
         #[test]
         fn odd_grids_draw(n in 1usize..6, h in 1usize..5, w in 1usize..5, columns in 1usize..8, gap in 0usize..3) {
             let grid = ImageGrid::new("a", Array2::from_elem((n, h * w), 0.5), (h, w)).columns(columns).gap(gap);

@@ -98,7 +98,7 @@ impl Manifold {
             scene.text(label, (left - 7.0, y), theme::TICK, theme::INK, Anchor::End);
         }
         scene.text("z_{1}", (left + 0.5 * width, bottom + 31.0), theme::LABEL, theme::INK, Anchor::Middle);
-        scene.upward("z_{2}", (left - 54.0, top + 0.5 * height), theme::LABEL, theme::INK);
+        scene.upward("z_{2}", (left - 54.0, top + 0.5 * height), theme::LABEL, height);
         scene.marks.push(Mark::Image { pixels, at: [left, top, width, height] });
         scene.height = bottom + 42.0;
         let data = json!({"kind": "manifold", "z": z, "image_height": self.height, "image_width": self.width});
@@ -106,9 +106,10 @@ impl Manifold {
     }
 }
 
-/// Whether tile `i` of `n` bears a tick: at most five, symmetrically, the outermost among them.
+/// Whether tile `i` of `n` bears a tick: at most six, symmetrically, the outermost among them, and the middle one
+/// where there is one.
 fn labelled(i: usize, n: usize) -> bool {
-    let ticks = n.min(5);
+    let ticks = n.min(if n.is_multiple_of(2) { 6 } else { 5 });
     (0..ticks).any(|k| {
         let share = if ticks == 1 { 0.0 } else { k as f64 / (ticks - 1) as f64 };
         // Half away from the middle, so that the upper half mirrors the lower one.
@@ -157,10 +158,9 @@ mod tests {
     fn ticks_are_symmetric() {
         for n in 1..40 {
             let at: Vec<usize> = (0..n).filter(|&i| labelled(i, n)).collect();
-            assert_eq!((at[0], *at.last().unwrap(), at.len()), (0, n - 1, n.min(5)), "{n}");
-            if n % 2 == 1 || n < 5 {
-                assert!(at.iter().all(|i| at.contains(&(n - 1 - i))), "{n}: {at:?}");
-            }
+            assert_eq!((at[0], *at.last().unwrap()), (0, n - 1), "{n}");
+            assert!(at.len() <= 6 && at.len() >= n.min(5), "{n}: {at:?}");
+            assert!(at.iter().all(|i| at.contains(&(n - 1 - i))), "{n}: {at:?}");
         }
     }
 

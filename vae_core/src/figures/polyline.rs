@@ -130,9 +130,9 @@ fn distance(p: Point, a: Point, b: Point) -> f64 {
     (p.0 - a.0 - t * dx).hypot(p.1 - a.1 - t * dy)
 }
 
-/// The range that holds all but stray values: 5 % of the curve's drawn length may fall out at either end, where they would
-/// stretch the range by more than half.
-pub(crate) fn core_range(positions: &[f64], values: &[f64]) -> Option<(f64, f64)> {
+/// The range that holds all but stray values: a share of `stray` of the curve's drawn length may fall out at either end,
+/// where it would stretch the range by more than a quarter.
+pub(crate) fn core_range(positions: &[f64], values: &[f64], stray: f64) -> Option<(f64, f64)> {
     let points: Vec<Point> =
         positions.iter().zip(values).map(|(&p, &v)| (p, v)).filter(|(p, v)| drawable(*p) && drawable(*v)).collect();
     let mut weighted: Vec<(f64, f64)> = (0..points.len())
@@ -151,9 +151,9 @@ pub(crate) fn core_range(positions: &[f64], values: &[f64]) -> Option<(f64, f64)
             sum >= share * total
         })
     };
-    let (low, high) = (quantile(0.05)?.0, quantile(0.95)?.0);
+    let (low, high) = (quantile(stray)?.0, quantile(1.0 - stray)?.0);
     let (min, max) = (weighted.first()?.0, weighted.last()?.0);
-    let slack = 0.5 * (high - low);
+    let slack = 0.25 * (high - low);
     Some((if min >= low - slack { min } else { low - slack }, if max <= high + slack { max } else { high + slack }))
 }
 
@@ -190,10 +190,10 @@ mod tests {
         let mut values: Vec<f64> = (0..100).map(|i| -200.0 + f64::from(i)).collect();
         values[0] = -1e6;
         values[1] = f64::NAN;
-        let (low, high) = core_range(&positions, &values).unwrap();
-        assert!(low > -260.0 && low < -190.0 && high == -101.0, "{low} {high}");
-        assert_eq!(core_range(&[1.0], &[3.0]), Some((3.0, 3.0)));
-        assert_eq!(core_range(&[1.0], &[f64::NAN]), None);
+        let (low, high) = core_range(&positions, &values, 0.05).unwrap();
+        assert!(low > -230.0 && low < -190.0 && high == -101.0, "{low} {high}");
+        assert_eq!(core_range(&[1.0], &[3.0], 0.05), Some((3.0, 3.0)));
+        assert_eq!(core_range(&[1.0], &[f64::NAN], 0.05), None);
     }
 
     proptest! {

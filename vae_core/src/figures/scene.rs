@@ -91,9 +91,22 @@ impl Scene {
         self.marks.push(Mark::Text { text: text.into(), at, size, colour, anchor, upward: false });
     }
 
-    /// Text read from bottom to top, centred on `at`.
-    pub(crate) fn upward(&mut self, text: impl Into<String>, at: Point, size: f64, colour: RGBColor) {
-        self.marks.push(Mark::Text { text: text.into(), at, size, colour, anchor: Anchor::Middle, upward: true });
+    /// An axis title read from bottom to top, centred on `at`, made smaller where it is longer than `length`.
+    pub(crate) fn upward(&mut self, text: &str, at: Point, size: f64, length: f64) {
+        let size = self.fitting(text, size, length);
+        let text = text.to_owned();
+        self.marks.push(Mark::Text { text, at, size, colour: theme::INK, anchor: Anchor::Middle, upward: true });
+    }
+
+    /// A title centred on `at`, made smaller where it is wider than `width`.
+    pub(crate) fn title(&mut self, text: &str, at: Point, size: f64, width: f64) {
+        let size = self.fitting(text, size, width);
+        self.text(text, at, size, theme::INK, Anchor::Middle);
+    }
+
+    /// The size, at most `size`, at which `text` is no wider than `width`; never so small that it cannot be read.
+    pub(crate) fn fitting(&self, text: &str, size: f64, width: f64) -> f64 {
+        (size * (width / self.face.width(text, size).max(1.0)).min(1.0)).max(8.0)
     }
 
     /// Lines of text centred on `x`, the first with its top at `top`; returns the bottom of the last.
@@ -232,7 +245,13 @@ impl Scene {
             let style = RunStyle { face: &self.face, size: run_size * f64::from(SCALE), colour, anchor, upward };
             let across = (0.5 * CAP_HEIGHT + run.drop) * size - BASELINE * run_size;
             let (px, py) = if upward { (x + across, y - along) } else { (x + along, y + across) };
-            backend.draw_text(&run.text, &style, (pixel(px), pixel(py))).map_err(backend_error)?;
+            // SVG drops plain spaces at the ends of a text.
+            let inner = run.text.trim_matches(' ');
+            let spaces = |count: usize| "\u{a0}".repeat(count);
+            let leading = run.text.len() - run.text.trim_start_matches(' ').len();
+            let trailing = run.text.len() - leading - inner.len();
+            let text = format!("{}{inner}{}", spaces(leading), spaces(trailing));
+            backend.draw_text(&text, &style, (pixel(px), pixel(py))).map_err(backend_error)?;
             along += self.face.plain_width(&run.text, run_size);
         }
         Ok(())
@@ -335,6 +354,44 @@ fn dashes(points: &[Point], (dash, gap): (f64, f64)) -> Vec<Vec<Point>> {
         pieces.push(piece);
     }
     pieces
+}
+
+#[cfg(test)]
+impl Scene {
+    /// Texts that leave the drawing or cover each other; every figure drawn in a test must have none.
+    pub(crate) fn misplaced_texts(&self) -> Vec<String> {
+        let texts = self.marks.iter().filter_map(|mark| match mark {
+            Mark::Text { text, at, size, anchor, upward, .. } if !text.is_empty() => {
+                let width = self.face.width(text, *size);
+                let before = match anchor {
+                    Anchor::Start => 0.0,
+                    Anchor::Middle => 0.5 * width,
+                    Anchor::End => width,
+                };
+                let (half, (x, y)) = (0.5 * CAP_HEIGHT * size, *at);
+                let area = if *upward {
+                    [x - half, y - width + before, x + half, y + before]
+                } else {
+                    [x - before, y - half, x - before + width, y + half]
+                };
+                Some((text.clone(), area))
+            }
+            _ => None,
+        });
+        let texts: Vec<_> = texts.collect();
+        let mut misplaced = Vec::new();
+        for (i, (text, a)) in texts.iter().enumerate() {
+            if a[0] < 0.0 || a[1] < 0.0 || a[2] > self.width || a[3] > self.height {
+                misplaced.push(format!("{text:?} at {a:.0?} leaves {} × {}", self.width, self.height));
+            }
+            for (other, b) in &texts[..i] {
+                if a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3] {
+                    misplaced.push(format!("{text:?} covers {other:?}"));
+                }
+            }
+        }
+        misplaced
+    }
 }
 
 #[cfg(test)]
