@@ -168,13 +168,15 @@ impl Bars {
         let printed = groups * (bars * natural + between(natural)) <= WIDEST;
         let bar = if printed { natural } else { (WIDEST / groups / (bars + 0.8)).clamp(1.0, natural) };
         let step = bars * bar + between(bar);
-        let width = (groups * step).max(380.0);
+        let group_width = self.groups.iter().map(|l| scene.face.width(l, theme::TICK)).fold(0.0, f64::max) + 10.0;
+        let width = (groups * step).max(380.0).max((groups * group_width).min(WIDEST));
         let step = width / groups;
         let bar = if printed { (step / (bars + 0.8)).clamp(bar, 48.0_f64.max(bar)) } else { bar };
 
         let y = self.y_axis();
         let left = SIDE + 20.0 + Frame::y_label_width(&scene, &y, HEIGHT).min(120.0);
-        scene.width = left + width + SIDE + 4.0;
+        let entries = self.legend();
+        scene.width = (left + width + SIDE + 4.0).max(legend::column_width(&scene, &entries) + 2.0 * SIDE);
         let top = self.heading.draw_title(&mut scene);
         let frame = Frame { left, top, width, height: HEIGHT, x: Axis::linear(0.0, groups), y };
         frame.draw_y(&mut scene);
@@ -192,15 +194,23 @@ impl Bars {
             let colour = theme::REFERENCES[index % theme::REFERENCES.len()];
             scene.dashed(&[(left, y), (frame.right(), y)], colour, theme::REFERENCE);
         }
-        for group in labelled(&scene, &self.groups, step) {
-            let x = left + (group as f64 + 0.5) * step;
-            scene.text(&self.groups[group], (x, frame.bottom() + 12.0), theme::TICK, theme::INK, Anchor::Middle);
+        let middle = |group: usize| left + (group as f64 + 0.5) * step;
+        let mut bottom = frame.bottom() + 21.0;
+        if step >= 40.0 {
+            for (group, label) in self.groups.iter().enumerate() {
+                let top = (middle(group), frame.bottom() + 6.5);
+                bottom = bottom.max(scene.paragraph(label, top, step - 6.0, theme::TICK, theme::INK));
+            }
+        } else {
+            for group in labelled(&scene, &self.groups, step) {
+                let at = (middle(group), frame.bottom() + 12.0);
+                scene.text(&self.groups[group], at, theme::TICK, theme::INK, Anchor::Middle);
+            }
         }
-        let at = (left + 0.5 * width, frame.bottom() + 31.0);
+        let at = (left + 0.5 * width, bottom + 10.0);
         scene.title(&self.x_label, at, theme::LABEL, width + 24.0);
-        scene.upward(&self.y_label, (SIDE + 4.0, top + 0.5 * HEIGHT), theme::LABEL, HEIGHT + 16.0);
-        let entries = self.legend();
-        let (legend_top, legend_width) = (frame.bottom() + 44.0, scene.width - 2.0 * SIDE);
+        scene.upward(&self.y_label, (SIDE + 4.0, top + 0.5 * HEIGHT), theme::LABEL, HEIGHT);
+        let (legend_top, legend_width) = (bottom + 23.0, scene.width - 2.0 * SIDE);
         legend::draw(&mut scene, &entries, SIDE, legend_top, legend_width);
         scene.height = legend_top + legend::height(&scene, &entries, legend_width) + 6.0;
         let references: Vec<_> = self.references.iter().map(|(l, v)| json!({"label": l, "value": v})).collect();
@@ -298,6 +308,14 @@ mod tests {
         assert!(matches!(draw(bars().series("x", vec![f64::NAN; 2])), Err(Error::Figure { .. })));
         let reference = bars().series("x", vec![1.0, 2.0]).reference("r", f64::NAN);
         assert!(matches!(draw(reference), Err(Error::Figure { .. })));
+    }
+
+    #[test]
+    fn long_labels_stay_in_their_places() {
+        let long = "a label that is far longer than anybody should make it, and then some words";
+        let bars = Bars::new("a").groups(long, [long, "b", "c"]).y_label(long).title(long);
+        let bars = bars.series(long.repeat(2), vec![1.0, -2.0, 3.0]).reference(long, 1.0);
+        assert!(bars.figure(Provenance::default()).is_ok());
     }
 
     #[test]

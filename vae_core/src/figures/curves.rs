@@ -358,11 +358,13 @@ impl Panels {
         let tick_width =
             axes.iter().map(|(_, y)| Frame::y_label_width(&scene, y, plot_height)).fold(0.0, f64::max).min(120.0);
         let cell = tick_width + plot_width + GAP;
-        scene.width = 2.0 * SIDE + Y_TITLE + columns as f64 * cell;
+        let styles = Styles::new(&self.panels);
+        let entries = styles.legend(&self.panels);
+        let legend_width = legend::column_width(&scene, &entries);
+        scene.width = (2.0 * SIDE + Y_TITLE + columns as f64 * cell).max(legend_width + 2.0 * SIDE);
         let top = self.heading.draw_title(&mut scene);
         let title_height = if self.panels.iter().any(|p| !p.heading.title.is_empty()) { 20.0 } else { 2.0 };
         let row_height = title_height + plot_height + 46.0;
-        let styles = Styles::new(&self.panels);
         for (index, (panel, (x, y))) in self.panels.iter().zip(axes).enumerate() {
             let (row, column) = (index / columns, index % columns);
             let left = SIDE + Y_TITLE + column as f64 * cell + tick_width;
@@ -380,15 +382,13 @@ impl Panels {
         }
         let rows = self.panels.len().div_ceil(columns);
         let bottom = top + rows as f64 * row_height;
-        let entries = styles.legend(&self.panels);
         // The empty place after the last panel holds the legend where there is one.
         let used = self.panels.len() - (rows - 1) * columns;
         let hole = SIDE + Y_TITLE + used as f64 * cell + 0.5 * tick_width;
         let hole_width = scene.width - SIDE - hole;
-        let needed = legend::column_width(&scene, &entries);
-        if used < columns && needed < hole_width && legend::column_height(&entries) < plot_height {
+        if used < columns && legend_width < hole_width && legend::column_height(&entries) < plot_height {
             let middle = bottom - row_height + title_height + 0.5 * plot_height;
-            let left = hole + (0.5 * (hole_width - needed)).min(40.0);
+            let left = hole + (0.5 * (hole_width - legend_width)).min(40.0);
             legend::draw_column(&mut scene, &entries, left, middle);
             scene.height = bottom + 6.0;
         } else {

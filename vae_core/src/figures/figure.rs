@@ -84,9 +84,12 @@ impl Heading {
             return Err(self.error("its id must be 1 to 100 lower-case letters, digits, `_` or `-`: it names files"));
         }
         if !provenance.dataset.is_empty() {
-            let at = (scene.width - 10.0, scene.height + 5.0);
-            scene.text(format!("data: {}", provenance.dataset), at, theme::NOTE, theme::FAINT_INK, Anchor::End);
-            scene.height += 16.0;
+            let note = format!("data: {}", provenance.dataset);
+            for line in scene.face.wrap(&note, theme::NOTE, scene.width - 20.0) {
+                let at = (scene.width - 10.0, scene.height + 5.0);
+                scene.text(line, at, theme::NOTE, theme::FAINT_INK, Anchor::End);
+                scene.height += 16.0;
+            }
         }
         #[cfg(test)]
         assert_eq!(scene.misplaced_texts(), Vec::<String>::new(), "{}", self.id);

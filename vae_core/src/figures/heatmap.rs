@@ -162,7 +162,7 @@ impl Heatmap {
             for (column, label) in self.columns.iter().enumerate() {
                 let x = left + (column as f64 + 0.5) * cell_width;
                 scene.line(vec![(x, top + height), (x, top + height + 3.5)], theme::INK, 0.75);
-                scene.text(label, (x, top + height + 12.0), theme::TICK, theme::INK, Anchor::Middle);
+                scene.title(label, (x, top + height + 12.0), theme::TICK, cell_width - 4.0);
             }
             for (row, label) in self.rows.iter().enumerate() {
                 let y = top + (row as f64 + 0.5) * cell_height;

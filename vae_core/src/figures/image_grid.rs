@@ -113,15 +113,17 @@ impl ImageGrid {
         let left = (left + 0.5 * (scene.width - natural)).floor();
         let mut top = self.heading.draw_title(&mut scene);
         if !self.column_labels.is_empty() {
-            let lines: Vec<Vec<String>> =
-                self.column_labels.iter().map(|l| scene.face.wrap(l, theme::LABEL, step(self.width) - 4.0)).collect();
+            let room = step(self.width) - 4.0;
+            let words = self.column_labels.iter().flat_map(|l| l.split_whitespace());
+            let size = words.map(|w| scene.fitting(w, theme::LABEL, room)).fold(theme::LABEL, f64::min);
+            let lines: Vec<Vec<String>> = self.column_labels.iter().map(|l| scene.face.wrap(l, size, room)).collect();
             let most = lines.iter().map(Vec::len).max().unwrap_or(0);
             for (column, lines) in lines.into_iter().enumerate() {
                 let middle = left + column as f64 * step(self.width) + 0.5 * zoom * self.width as f64;
                 let skipped = most - lines.len();
                 for (i, line) in lines.into_iter().enumerate() {
                     let y = top + (skipped + i) as f64 * 15.0 + 6.0;
-                    scene.text(line, (middle, y), theme::LABEL, theme::INK, Anchor::Middle);
+                    scene.text(line, (middle, y), size, theme::INK, Anchor::Middle);
                 }
             }
             top += 15.0 * most as f64 + 3.0;
@@ -212,6 +214,14 @@ mod tests {
         assert!(matches!(draw(Array2::zeros((5000, 1)), (1, 1), 1), Err(Error::Figure { .. })));
         let labels = ImageGrid::new("a", Array2::zeros((2, 1)), (1, 1)).row_labels(["x", "y"]);
         assert!(matches!(labels.figure(Provenance::default()), Err(Error::Shape { .. })));
+    }
+
+    #[test]
+    fn long_labels_stay_in_their_places() {
+        let grid = ImageGrid::new("a", Array2::zeros((6, 20)), (5, 4)).columns(3).zoom(6);
+        let provenance = Provenance { dataset: "a-data-set-with-a-very-long-name ".repeat(4), ..Provenance::default() };
+        let grid = grid.column_labels(["input", "reconstruction", "mean of twenty"]).row_labels(["a long label", "b"]);
+        assert!(grid.title("Incomprehensibilities ".repeat(5)).figure(provenance).is_ok());
     }
 
     proptest! {

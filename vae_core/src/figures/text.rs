@@ -43,16 +43,27 @@ impl Typeface {
         self.layout(text, size).1
     }
 
-    /// Breaks `text` at spaces into lines no wider than `width` (a single long word may be wider).
+    /// Breaks `text` at spaces into lines no wider than `width`, and words that are wider anywhere.
     pub(crate) fn wrap(&self, text: &str, size: f64, width: f64) -> Vec<String> {
+        let fits = |text: &str| self.width(text, size) <= width;
         let mut lines: Vec<String> = Vec::new();
         for word in text.split_whitespace() {
             match lines.last_mut() {
-                Some(line) if self.width(&format!("{line} {word}"), size) <= width => {
+                Some(line) if fits(&format!("{line} {word}")) => {
                     line.push(' ');
                     line.push_str(word);
                 }
-                _ => lines.push(word.to_owned()),
+                _ if fits(word) => lines.push(word.to_owned()),
+                _ => {
+                    let mut piece = String::new();
+                    for c in word.chars() {
+                        if !piece.is_empty() && !fits(&format!("{piece}{c}")) {
+                            lines.push(std::mem::take(&mut piece));
+                        }
+                        piece.push(c);
+                    }
+                    lines.push(piece);
+                }
             }
         }
         lines
@@ -221,8 +232,8 @@ mod tests {
     #[test]
     fn wrapped_lines_fit() {
         let face = Typeface::load().unwrap();
-        let lines = face.wrap("one two three four five six seven", 12.0, 80.0);
-        assert!(lines.len() > 1);
+        let lines = face.wrap("one two three four five six seven-hundred-and-seventy-seven", 12.0, 80.0);
+        assert!(lines.len() > 3);
         assert!(lines.iter().all(|line| face.width(line, 12.0) <= 80.0));
     }
 }
