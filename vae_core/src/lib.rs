@@ -2,6 +2,7 @@
 pub mod data;
 pub mod error;
 pub mod estimators;
+pub mod figures;
 pub mod files;
 pub mod likelihoods;
 pub mod models;

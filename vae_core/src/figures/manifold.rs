@@ -1,0 +1,176 @@
+//! A two-dimensional latent space, seen through the decoder (the report's Fig. 2).
+
+use ndarray::Array2;
+use serde_json::json;
+use statrs::distribution::{ContinuousCDF, Normal};
+
+use super::figure::{Figure, Heading};
+use super::image_grid::mosaic;
+use super::scene::{Mark, Scene};
+use super::text::Anchor;
+use super::theme;
+use crate::runs::provenance::Provenance;
+use crate::{Error, Result};
+
+/// The values of one latent coordinate: the standard normal quantiles of (i + ½)/n, which stand for equal shares of
+/// the prior and lie symmetrically about 0.
+fn quantiles(n: usize) -> Result<Vec<f64>> {
+    let normal = Normal::new(0.0, 1.0).map_err(|e| Error::config("prior", e.to_string()))?;
+    Ok((0..n).map(|i| normal.inverse_cdf((i as f64 + 0.5) / n as f64)).collect())
+}
+
+/// The latent codes `[n · n, 2]` of an n × n grid through the inverse Gaussian CDF, in reading order: the first
+/// coordinate grows to the right, the second grows upwards, so the first code is the top left one.
+///
+/// # Errors
+/// If `n` is 0 or above 1000.
+pub fn manifold_latents(n: usize) -> Result<Array2<f32>> {
+    if !(1..=1000).contains(&n) {
+        return Err(Error::config("n", format!("is {n}; a manifold has 1 to 1000 images a side")));
+    }
+    let z = quantiles(n)?;
+    Ok(Array2::from_shape_fn((n * n, 2), |(k, axis)| (if axis == 0 { z[k % n] } else { z[n - 1 - k / n] }) as f32))
+}
+
+/// The decoded images of [`manifold_latents`], on axes that show the latent coordinates.
+#[derive(Clone, Debug)]
+pub struct Manifold {
+    heading: Heading,
+    images: Array2<f32>,
+    height: usize,
+    width: usize,
+    zoom: Option<usize>,
+}
+
+impl Manifold {
+    /// `images [n · n, height · width]` in [0, 1], decoded from [`manifold_latents`]`(n)`; files are named `id`.
+    pub fn new(id: impl Into<String>, images: Array2<f32>, (height, width): (usize, usize)) -> Self {
+        Self { heading: Heading::new(id), images, height, width, zoom: None }
+    }
+
+    /// Title above the grid.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.heading.title = title.into();
+        self
+    }
+
+    /// Caption, for the JSON file.
+    pub fn caption(mut self, caption: impl Into<String>) -> Self {
+        self.heading.caption = caption.into();
+        self
+    }
+
+    /// Side of a drawn pixel; by default the grid is about 560 pixels high.
+    pub fn zoom(mut self, zoom: usize) -> Self {
+        self.zoom = Some(zoom);
+        self
+    }
+
+    /// Draws the manifold.
+    ///
+    /// # Errors
+    /// If the number of images is no square, their shape does not fit, or a pixel is NaN.
+    pub fn figure(self, provenance: Provenance) -> Result<Figure> {
+        const LEFT: f64 = 70.0;
+        let n = self.images.nrows().isqrt();
+        if n * n != self.images.nrows() {
+            let found = format!("{} images", self.images.nrows());
+            return Err(Error::Shape { what: "manifold", expected: "n × n images".into(), found });
+        }
+        let pixels = mosaic(&self.heading, self.images.view(), (self.height, self.width), n, 0)?;
+        let zoom = self.zoom.unwrap_or(560 / pixels.nrows()).max(1) as f64;
+        let (width, height) = (zoom * pixels.ncols() as f64, zoom * pixels.nrows() as f64);
+        let mut scene = Scene::new(1.0, 1.0)?;
+        let title_width = scene.face.width(&self.heading.title, theme::TITLE) + 26.0;
+        let natural = LEFT + width + 22.0;
+        scene.width = natural.max(title_width.min(380.0));
+        let left = (LEFT + 0.5 * (scene.width - natural)).floor();
+        let top = self.heading.draw_title(&mut scene).ceil();
+        let bottom = top + height;
+        let z = quantiles(n)?;
+        for (i, &value) in z.iter().enumerate().filter(|(i, _)| labelled(*i, n)) {
+            let label = theme::fixed(value, 2);
+            let share = (i as f64 + 0.5) / n as f64;
+            let (x, y) = (left + share * width, bottom - share * height);
+            scene.line(vec![(x, bottom), (x, bottom + 4.0)], theme::INK, 0.75);
+            scene.text(label.as_str(), (x, bottom + 13.0), theme::TICK, theme::INK, Anchor::Middle);
+            scene.line(vec![(left - 4.0, y), (left, y)], theme::INK, 0.75);
+            scene.text(label, (left - 7.0, y), theme::TICK, theme::INK, Anchor::End);
+        }
+        scene.text("z_{1}", (left + 0.5 * width, bottom + 31.0), theme::LABEL, theme::INK, Anchor::Middle);
+        scene.upward("z_{2}", (left - 54.0, top + 0.5 * height), theme::LABEL, height);
+        scene.marks.push(Mark::Image { pixels, at: [left, top, width, height] });
+        scene.height = bottom + 42.0;
+        let data = json!({"kind": "manifold", "z": z, "image_height": self.height, "image_width": self.width});
+        self.heading.render(scene, provenance, data)
+    }
+}
+
+/// Whether tile `i` of `n` bears a tick: at most six, symmetrically, the outermost among them, and the middle one
+/// where there is one.
+fn labelled(i: usize, n: usize) -> bool {
+    let ticks = n.min(if n.is_multiple_of(2) { 6 } else { 5 });
+    (0..ticks).any(|k| {
+        let share = if ticks == 1 { 0.0 } else { k as f64 / (ticks - 1) as f64 };
+        // Half away from the middle, so that the upper half mirrors the lower one.
+        let place = share * (n - 1) as f64;
+        let tile = if share < 0.5 { (place - 1e-9).round() } else { place.round() };
+        tile as usize == i
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn quantiles_are_those_of_the_tables() {
+        // To 15 digits, from published tables of the normal quantile function.
+        let z = quantiles(20).unwrap();
+        assert!((z[19] - 1.959_963_984_540_054).abs() < 1e-14, "{}", z[19]);
+        assert!((z[0] + 1.959_963_984_540_054).abs() < 1e-14, "{}", z[0]);
+        assert!((quantiles(10).unwrap()[9] - 1.644_853_626_951_472_7).abs() < 1e-14);
+        assert_eq!(quantiles(1).unwrap(), [0.0]);
+    }
+
+    #[test]
+    fn the_grid_is_centred_and_its_axes_point_right_and_up() {
+        for n in [1, 2, 3, 10, 20] {
+            let z = manifold_latents(n).unwrap();
+            assert_eq!(z.dim(), (n * n, 2));
+            assert!(z.sum().abs() < 1e-4 * (n * n) as f32);
+            for k in 0..n * n {
+                // Turned by half a turn, the grid is its own mirror image.
+                for axis in 0..2 {
+                    assert!((z[[k, axis]] + z[[n * n - 1 - k, axis]]).abs() < 1e-6);
+                }
+            }
+            if n > 1 {
+                assert!(z[[0, 0]] < z[[n - 1, 0]] && z[[0, 1]] > z[[n * (n - 1), 1]]);
+                assert_eq!(z[[0, 1]], z[[n - 1, 1]]);
+            }
+        }
+        assert!(manifold_latents(0).is_err() && manifold_latents(1001).is_err());
+    }
+
+    #[test]
+    fn ticks_are_symmetric() {
+        for n in 1..40 {
+            let at: Vec<usize> = (0..n).filter(|&i| labelled(i, n)).collect();
+            assert_eq!((at[0], *at.last().unwrap()), (0, n - 1), "{n}");
+            assert!(at.len() <= 6 && at.len() >= n.min(5), "{n}: {at:?}");
+            assert!(at.iter().all(|i| at.contains(&(n - 1 - i))), "{n}: {at:?}");
+        }
+    }
+
+    #[test]
+    fn wrong_input_is_a_typed_error() {
+        let draw = |images, shape| Manifold::new("a", images, shape).figure(Provenance::default());
+        assert!(matches!(draw(Array2::zeros((3, 4)), (2, 2)), Err(Error::Shape { .. })));
+        assert!(matches!(draw(Array2::zeros((0, 4)), (2, 2)), Err(Error::Figure { .. })));
+        assert!(matches!(draw(Array2::zeros((4, 4)), (2, 3)), Err(Error::Shape { .. })));
+        assert!(draw(Array2::zeros((4, 6)), (2, 3)).is_ok());
+        assert!(draw(Array2::zeros((1, 1)), (1, 1)).is_ok());
+    }
+}

@@ -1,0 +1,27 @@
+//! Figures: pure functions of stored results that show themselves in a notebook and export SVG, PNG and JSON.
+//!
+//! Each kind is a builder: `LearningCurves::new("fig5").title("…").curve(c).figure(provenance)?` is a [`Figure`];
+//! `fig.export()?` writes its files. plotters' SVG and bitmap backends draw; the font is part of the crate.
+
+mod axis;
+mod bars;
+mod curves;
+mod figure;
+mod heatmap;
+mod image_grid;
+mod legend;
+mod manifold;
+mod paths;
+mod png;
+mod polyline;
+mod scene;
+mod text;
+pub mod theme;
+
+pub use bars::Bars;
+pub use curves::{Curve, LearningCurves, Panels, Reference};
+pub use figure::Figure;
+pub use heatmap::Heatmap;
+pub use image_grid::ImageGrid;
+pub use manifold::{Manifold, manifold_latents};
+pub use paths::figures_dir;
