@@ -1,4 +1,42 @@
-//! Auto-Encoding Variational Bayes in Rust.
+//! Auto-Encoding Variational Bayes (Kingma & Welling, arXiv 1312.6114) and the MLSALT report on it, in Rust: the model,
+//! its hand-derived gradients, the SGVB estimators, training, and the figures.
+//!
+//! ```
+//! use vae_core::prelude::*;
+//!
+//! let data = DatasetConfig::new(DatasetKind::SyntheticDigits).load()?.truncated(500, 100);
+//! let config = RunConfig::report(data.config).latent(2).budget(Budget::Epochs(2));
+//! let mut trainer = Trainer::new(&config, &data)?;
+//! trainer.fit(&data, &mut [])?;
+//! assert!(trainer.history().last().is_some_and(|r| r.valid.bound > -400.0));
+//! # Ok::<(), vae_core::Error>(())
+//! ```
+//!
+//! # From the report to the code
+//! | report | what | here |
+//! |---|---|---|
+//! | eqs. 8, 9 | SGVB estimators L^A and L^B, and their gradient | [`estimators::sgvb`] |
+//! | eqs. 10, 11 | Gaussian decoder | [`likelihoods::Gaussian`] |
+//! | eq. 12 | Bernoulli decoder | [`likelihoods::Bernoulli`] |
+//! | eqs. 13, 14 | posterior q(z \| x) and its reparameterisation | [`posteriors::DiagonalGaussian`] |
+//! | section 3 | p(z) = N(0, I) | [`priors::StandardNormalPrior`] |
+//! | section 3 | the variational autoencoder | [`models::vae`], MLPs in [`nn`] |
+//! | algorithm 1 | training | [`train::trainer`], optimisers in [`optim`] |
+//! | section 4.1 | manifolds | [`figures::Manifold`] |
+//! | section 5 | reconstruction | [`models::inference`] |
+//! | Kingma & Welling, app. D | marginal likelihood (here by importance sampling) | [`estimators::marginal`] |
+//!
+//! # Notation
+//! x a datapoint of D pixels, z its N_z latent variables, μ and log σ² the parameters of q(z | x), ε the noise; N
+//! datapoints, M of them in a minibatch, L samples of z for each. Matrices are row-major, one datapoint a row: x `[M, D]`,
+//! z `[M·L, N_z]` with the L samples of a datapoint in consecutive rows. All bounds are **nats per datapoint**. Gradients
+//! are those of the bound, to be ascended.
+//!
+//! # Results
+//! A run is a pure function of its [`runs::RunConfig`]; [`runs::RunStore`] keeps its result under the hash of that, goes on
+//! with one that was cut off, and trains any other. Random numbers come from named streams of one seed ([`rng`]). Precision
+//! is `f32` for training; the same code runs in `f64` for the checks ([`numeric::Real`]).
+
 pub mod data;
 pub mod error;
 pub mod estimators;
@@ -10,9 +48,13 @@ pub mod nn;
 pub mod numeric;
 pub mod optim;
 pub mod posteriors;
+pub mod prelude;
 pub mod priors;
+pub mod reference;
 pub mod rng;
 pub mod runs;
 pub mod train;
 
 pub use error::{Error, Result};
+// A notebook can only keep values whose types it can name.
+pub use {ndarray, ndarray_rand, plotters, rand, rand_distr, serde_json};

@@ -132,6 +132,12 @@ impl LearningCurves {
         self
     }
 
+    /// Adds someone else's curves.
+    pub fn references(mut self, references: impl IntoIterator<Item = Reference>) -> Self {
+        self.references.extend(references);
+        self
+    }
+
     /// Draws the panel as a figure.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
+use super::store::Run;
+
 /// What produced a result: data, seeds, configurations, versions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
@@ -51,10 +53,32 @@ impl Provenance {
             profile: profile.unwrap_or_else(|| "quick".to_owned()),
         }
     }
+
+    /// That of a figure which shows these runs. The commit is that of the code which trained them; where they differ, all
+    /// are named.
+    pub fn of_runs(runs: &[Run]) -> Self {
+        let unique = |values: Vec<String>| {
+            let mut kept: Vec<String> = Vec::new();
+            for value in values {
+                if !kept.contains(&value) {
+                    kept.push(value);
+                }
+            }
+            kept.join(", ")
+        };
+        let each = |f: fn(&Run) -> String| unique(runs.iter().map(f).collect());
+        let mut seeds: Vec<u64> = runs.iter().map(|r| r.result.config.seed).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        let configs: Vec<_> = runs.iter().map(|r| r.result.config.to_json()).collect();
+        let here =
+            Self::collect(each(|r| r.result.dataset.0.clone()), each(|r| r.result.dataset.1.clone()), seeds, configs);
+        Self { git_commit: each(|r| r.result.git_commit.clone()), ..here }
+    }
 }
 
 /// The commit that is checked out here. Only changes to the code make it "-dirty": running a notebook changes files too.
-fn git_commit() -> String {
+pub(crate) fn git_commit() -> String {
     let Some(commit) = output("git", &["rev-parse", "--verify", "HEAD"]) else { return String::new() };
     let code = ["--no-optional-locks", "status", "--porcelain", "--", ":/vae_core", ":/Cargo.toml", ":/Cargo.lock"];
     match output("git", &code) {

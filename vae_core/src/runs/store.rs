@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::config::RunConfig;
+use super::provenance::{Provenance, git_commit};
 use crate::data::dataset::{Dataset, DatasetConfig};
 use crate::data::locate::project_root;
 use crate::estimators::Bound;
+use crate::figures::Curve;
 use crate::files::{TensorFile, read_tensors, write_atomic, write_tensors};
 use crate::models::Vae;
 use crate::train::observer::{Checkpointer, EarlyStopping, Observer, Progress, StopFlag};
@@ -37,6 +39,8 @@ pub struct RunResult {
     pub test: Bound,
     /// Empty for a finished run; otherwise why it stopped.
     pub stopped: Option<String>,
+    /// Commit of the code that trained it, with "-dirty" where that had been changed; empty outside a checkout.
+    pub git_commit: String,
     /// Training time in seconds, checkpoints and records included, over all its parts.
     pub seconds: f64,
 }
@@ -71,6 +75,17 @@ impl Run {
     /// Shows the summary under a notebook cell.
     pub fn evcxr_display(&self) {
         println!("{}", self.summary());
+    }
+
+    /// Its learning curve.
+    pub fn curve(&self, label: impl Into<String>) -> Curve {
+        let history = self.history();
+        Curve::new(label, history.samples(), history.train(), history.valid())
+    }
+
+    /// Where it comes from.
+    pub fn provenance(&self) -> Provenance {
+        Provenance::of_runs(std::slice::from_ref(self))
     }
 
     /// Writes the parameters for NumPy or PyTorch users: safetensors with the layout's names, weights `[inputs, outputs]`
@@ -252,6 +267,7 @@ impl RunStore {
             valid: trainer.evaluate(&data.valid, config.evaluation)?,
             test: trainer.evaluate(&data.test, config.evaluation)?,
             stopped,
+            git_commit: git_commit(),
             seconds,
         };
         let run = Run { result, model: trainer.model().clone() };

@@ -1,0 +1,20 @@
+//! All that a notebook needs: `use vae_core::prelude::*;`.
+
+pub use crate::data::batches::BatchScheme;
+pub use crate::data::dataset::{Dataset, DatasetConfig, DatasetKind, Images, Limit, SplitScheme};
+pub use crate::data::preprocess::{Binarise, Preprocess, Scale};
+pub use crate::estimators::{Bound, Estimator, Form};
+pub use crate::figures::{Bars, Curve, Figure, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, manifold_latents};
+pub use crate::likelihoods::{GaussianMean, LikelihoodConfig};
+pub use crate::models::{Decode, ModelConfig, Vae};
+pub use crate::nn::{Activation, Init};
+pub use crate::optim::{EpsilonPlace, OptimiserConfig, Schedule};
+pub use crate::reference::{Source, lower_bound_curves};
+pub use crate::rng::{Stream, rng};
+pub use crate::runs::store::{run, run_all};
+pub use crate::runs::{
+    Budget, EarlyStop, Objective, Profile, Provenance, Run, RunConfig, RunResult, RunStore, WeightPrior, param,
+};
+pub use crate::train::{History, Outcome, Record, RecordAt, Trainer};
+pub use crate::{Error, Result};
+pub use ndarray::{Array1, Array2, s};

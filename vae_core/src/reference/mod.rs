@@ -1,0 +1,95 @@
+//! What others got, to be drawn grey behind our own curves.
+//!
+//! Transcribed and thinned: the authors' curves from the traces in their public repository, Kingma & Welling's from the
+//! vector coordinates of their Fig. 2 (arXiv 1312.6114v10; ±0.05 nats). Nothing here was computed by this crate.
+
+use serde::Deserialize;
+
+use crate::figures::Reference;
+use crate::{Error, Result};
+
+/// Whose curve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The authors of the report.
+    Authors,
+    /// Kingma & Welling's paper.
+    KingmaWelling,
+}
+
+/// A published learning curve, nats per datapoint over training samples seen.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct PublishedCurve {
+    /// Whose it is.
+    pub source: Source,
+    /// `mnist` or `frey`.
+    pub dataset: String,
+    /// N_z.
+    pub n_z: usize,
+    /// What was run: `L^A`, `L^B`, `AEVB`, …
+    pub method: String,
+    /// Training samples seen.
+    pub samples: Vec<f64>,
+    /// Bound on training data.
+    pub train: Vec<f64>,
+    /// Bound on held-out data: the authors' validation split, Kingma & Welling's test set.
+    pub held_out: Vec<f64>,
+}
+
+impl PublishedCurve {
+    /// As grey lines: training solid, held-out dashed.
+    pub fn references(&self) -> [Reference; 2] {
+        let who = match self.source {
+            Source::Authors => "report's authors",
+            Source::KingmaWelling => "Kingma & Welling",
+        };
+        let line = |what: &str, values: &[f64], dashed| Reference {
+            label: format!("{who}, {what}"),
+            samples: self.samples.clone(),
+            values: values.to_vec(),
+            dashed,
+        };
+        [line("train", &self.train, false), line("held-out", &self.held_out, true)]
+    }
+}
+
+/// All curves that are kept here.
+///
+/// # Errors
+/// None as long as the file in the crate is whole.
+pub fn learning_curves() -> Result<Vec<PublishedCurve>> {
+    serde_json::from_str(include_str!("learning_curves.json"))
+        .map_err(|e| Error::data("learning_curves.json", e.to_string()))
+}
+
+/// The curves for a data set (`mnist`, `frey`) and an N_z: the authors' L^B, and AEVB of Kingma & Welling.
+///
+/// # Errors
+/// As [`learning_curves`].
+pub fn lower_bound_curves(dataset: &str, n_z: usize) -> Result<Vec<PublishedCurve>> {
+    let mut curves = learning_curves()?;
+    curves.retain(|c| c.dataset == dataset && c.n_z == n_z && !c.method.starts_with("L^A"));
+    Ok(curves)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_curves_are_whole_and_end_where_the_papers_say() {
+        for c in learning_curves().unwrap() {
+            assert!(c.samples.len() > 8 && c.samples.len() == c.train.len() && c.samples.len() == c.held_out.len());
+            assert!(c.samples.windows(2).all(|w| w[0] < w[1]), "{c:?}");
+        }
+        let of = |n_z| lower_bound_curves("mnist", n_z).unwrap();
+        assert_eq!(of(10).len(), 2);
+        let last = |c: &PublishedCurve| (*c.train.last().unwrap(), *c.held_out.last().unwrap());
+        let authors = of(20).into_iter().find(|c| c.source == Source::Authors).unwrap();
+        assert!((last(&authors).0 + 100.2).abs() < 0.1 && (last(&authors).1 + 101.6).abs() < 0.1);
+        let paper = of(3).into_iter().find(|c| c.source == Source::KingmaWelling).unwrap();
+        assert!((last(&paper).0 + 130.3).abs() < 0.1 && (last(&paper).1 + 133.4).abs() < 0.1);
+    }
+}
