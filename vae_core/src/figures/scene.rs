@@ -108,7 +108,7 @@ impl Scene {
 
     /// The size, at most `size`, at which `text` is no wider than `width`; never so small that it cannot be read.
     pub(crate) fn fitting(&self, text: &str, size: f64, width: f64) -> f64 {
-        (size * (width / self.face.width(text, size).max(1.0)).min(1.0)).max(8.0)
+        (size * (width / self.face.width(text, size).max(1.0)).min(1.0)).max(7.0)
     }
 
     /// Lines of text centred on `x`, the first with its top at `top`; returns the bottom of the last.
