@@ -101,11 +101,15 @@ impl Axis {
         }
         let parts: &[f64] =
             if self.hi / self.lo > 4.0 { &[1.0, 2.0, 5.0] } else { &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0] };
+        let label = |k: f64, d: i32| match d {
+            -2..4 => theme::number(k * 10f64.powi(d), 2),
+            _ if k == 1.0 => theme::power_of_ten(d),
+            _ => format!("{k}·{}", theme::power_of_ten(d)),
+        };
         let ticks: Vec<Tick> = self
             .decades()
-            .flat_map(|d| parts.iter().map(move |k| k * 10f64.powi(d)))
-            .filter(|v| self.contains(*v))
-            .map(|value| Tick { value, label: theme::number(value, 2) })
+            .flat_map(|d| parts.iter().map(move |&k| Tick { value: k * 10f64.powi(d), label: label(k, d) }))
+            .filter(|tick| self.contains(tick.value))
             .collect();
         if ticks.len() >= 2 { ticks } else { self.linear_ticks(target.min(4)) }
     }
@@ -227,6 +231,7 @@ mod tests {
         assert_eq!(labels(&Axis::linear(0.0, 1.0), 4), ["0.00", "0.25", "0.50", "0.75", "1.00"]);
         assert_eq!(labels(&Axis::log(5e4, 1e8), 6), ["10⁵", "10⁶", "10⁷", "10⁸"]);
         assert_eq!(labels(&Axis::log(1e3, 1e3), 6).len(), 2 + 1);
+        assert_eq!(labels(&Axis::log(1e5, 3e5), 6), ["10⁵", "1.5·10⁵", "2·10⁵", "3·10⁵"]);
         assert_eq!(labels(&Axis::log(1e-100, 1e100), 5).len(), 5);
         assert_eq!(labels(&Axis::linear(0.0, 4e7), 4), ["0", "10⁷", "2·10⁷", "3·10⁷", "4·10⁷"]);
     }

@@ -285,6 +285,9 @@ fn draw_bar(
     }
     if let Some(label) = label {
         let y = if value < 0.0 { y_of(value - error) + 8.0 } else { y_of(value + error) - 8.0 };
+        // A patch of paper, so that no grid line crosses the value.
+        let half = 0.5 * scene.face.width(&label, theme::NOTE) + 1.0;
+        scene.rect([middle - half, y - 5.0, 2.0 * half, 10.0], theme::PAPER);
         scene.text(label, (middle, y), theme::NOTE, theme::INK, Anchor::Middle);
     }
 }

@@ -113,7 +113,7 @@ impl ImageGrid {
         let left = (left + 0.5 * (scene.width - natural)).floor();
         let mut top = self.heading.draw_title(&mut scene);
         if !self.column_labels.is_empty() {
-            let room = step(self.width) - 4.0;
+            let room = step(self.width) - 2.0;
             let words = self.column_labels.iter().flat_map(|l| l.split_whitespace());
             let size = words.map(|w| scene.fitting(w, theme::LABEL, room)).fold(theme::LABEL, f64::min);
             let lines: Vec<Vec<String>> = self.column_labels.iter().map(|l| scene.face.wrap(l, size, room)).collect();

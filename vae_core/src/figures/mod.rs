@@ -15,6 +15,7 @@ mod paths;
 mod png;
 mod polyline;
 mod scene;
+mod svg;
 mod text;
 pub mod theme;
 

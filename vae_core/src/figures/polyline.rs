@@ -130,8 +130,43 @@ fn distance(p: Point, a: Point, b: Point) -> f64 {
     (p.0 - a.0 - t * dx).hypot(p.1 - a.1 - t * dy)
 }
 
+/// The visible pieces of a line drawn with dashes and gaps of the given lengths.
+pub(crate) fn dashes(points: &[Point], (dash, gap): (f64, f64)) -> Vec<Vec<Point>> {
+    let (mut pieces, mut piece) = (Vec::new(), Vec::new());
+    let (mut on, mut left) = (true, dash);
+    for pair in points.windows(2) {
+        let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
+        let length = (x1 - x0).hypot(y1 - y0);
+        let at = |d: f64| (x0 + (x1 - x0) * d / length, y0 + (y1 - y0) * d / length);
+        if on && piece.is_empty() {
+            piece.push((x0, y0));
+        }
+        let mut done = 0.0;
+        while length - done > left {
+            done += left;
+            if on {
+                piece.push(at(done));
+                pieces.push(std::mem::take(&mut piece));
+            } else {
+                piece.push(at(done));
+            }
+            on = !on;
+            left = if on { dash } else { gap };
+        }
+        left -= length - done;
+        if on {
+            piece.push((x1, y1));
+        }
+    }
+    if piece.len() > 1 {
+        pieces.push(piece);
+    }
+    pieces
+}
+
 /// The range that holds all but stray values: a share of `stray` of the curve's drawn length may fall out at either end,
-/// where it would stretch the range by more than a quarter.
+/// where it would stretch the range by more than a quarter. Values that are twenty times as far out as 90 % of all are
+/// not counted: on a logarithmic axis two wild points at the start can be a long stretch.
 pub(crate) fn core_range(positions: &[f64], values: &[f64], stray: f64) -> Option<(f64, f64)> {
     let points: Vec<Point> =
         positions.iter().zip(values).map(|(&p, &v)| (p, v)).filter(|(p, v)| drawable(*p) && drawable(*v)).collect();
@@ -143,6 +178,10 @@ pub(crate) fn core_range(positions: &[f64], values: &[f64], stray: f64) -> Optio
         })
         .collect();
     weighted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let few = weighted.len() / 20;
+    let (low, high) = (weighted.get(few)?.0, weighted.get(weighted.len() - 1 - few)?.0);
+    let far = 20.0 * (high - low);
+    weighted.retain(|w| (low - far..=high + far).contains(&w.0));
     let total: f64 = weighted.iter().map(|w| w.1).sum();
     let quantile = |share: f64| {
         let mut sum = 0.0;
@@ -185,6 +224,15 @@ mod tests {
     }
 
     #[test]
+    fn dashes_cover_their_share_of_the_line() {
+        let pieces = dashes(&[(0.0, 0.0), (3.0, 0.0), (3.0, 97.0)], (6.0, 4.0));
+        let length: f64 =
+            pieces.iter().flat_map(|p| p.windows(2)).map(|p| (p[1].0 - p[0].0).hypot(p[1].1 - p[0].1)).sum();
+        assert_eq!(pieces.len(), 10);
+        assert!((length - 60.0).abs() < 1e-9, "{length}");
+    }
+
+    #[test]
     fn a_wild_start_does_not_set_the_range() {
         let positions: Vec<f64> = (0..100).map(f64::from).collect();
         let mut values: Vec<f64> = (0..100).map(|i| -200.0 + f64::from(i)).collect();
@@ -192,6 +240,11 @@ mod tests {
         values[1] = f64::NAN;
         let (low, high) = core_range(&positions, &values, 0.05).unwrap();
         assert!(low > -230.0 && low < -190.0 && high == -101.0, "{low} {high}");
+        let positions: Vec<f64> = (1..=400).map(|i| f64::from(i).log10()).collect();
+        let mut values: Vec<f64> = positions.iter().map(|p| -105.0 - 60.0 * 10f64.powf(-0.5 * p)).collect();
+        (values[0], values[1]) = (-5000.0, -3000.0);
+        let (low, high) = core_range(&positions, &values, 0.05).unwrap();
+        assert!(low > -150.0 && low <= -135.0 && high > -109.0, "{low} {high}");
         assert_eq!(core_range(&[1.0], &[3.0], 0.05), Some((3.0, 3.0)));
         assert_eq!(core_range(&[1.0], &[f64::NAN], 0.05), None);
     }

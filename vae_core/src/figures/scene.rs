@@ -10,6 +10,8 @@ use plotters::prelude::{BitMapBackend, DrawingBackend, RGBColor, SVGBackend};
 use plotters_backend::{BackendColor, BackendStyle};
 
 use super::png::{self, Bitmap};
+use super::polyline::dashes;
+use super::svg::join_pieces;
 use super::text::{Anchor, BASELINE, CAP_HEIGHT, RunStyle, Typeface, runs};
 use super::theme;
 use crate::{Error, Result};
@@ -106,7 +108,7 @@ impl Scene {
 
     /// The size, at most `size`, at which `text` is no wider than `width`; never so small that it cannot be read.
     pub(crate) fn fitting(&self, text: &str, size: f64, width: f64) -> f64 {
-        (size * (width / self.face.width(text, size).max(1.0)).min(1.0)).max(8.0)
+        (size * (width / self.face.width(text, size).max(1.0)).min(1.0)).max(7.0)
     }
 
     /// Lines of text centred on `x`, the first with its top at `top`; returns the bottom of the last.
@@ -273,36 +275,6 @@ impl Scene {
     }
 }
 
-/// Joins neighbouring polylines of one style into one path (the dashes of a line, a third of the size) and leaves out
-/// attributes that say what holds anyway.
-fn join_pieces(svg: &str) -> String {
-    let mut joined = String::with_capacity(svg.len());
-    let mut style = "";
-    for line in svg.lines() {
-        let piece = line.strip_prefix("<polyline ").and_then(|rest| rest.split_once(" points=\""));
-        if let Some((piece_style, points)) = piece {
-            if piece_style != style {
-                close_path(&mut joined, &mut style);
-                joined += &format!("<path {piece_style} d=\"");
-                style = piece_style;
-            }
-            joined += &format!("M{}", points.trim_end_matches(['/', '>', '"', ' ']));
-        } else {
-            close_path(&mut joined, &mut style);
-            joined += line;
-            joined.push('\n');
-        }
-    }
-    joined.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "")
-}
-
-fn close_path(svg: &mut String, style: &mut &str) {
-    if !style.is_empty() {
-        svg.push_str("\"/>\n");
-        *style = "";
-    }
-}
-
 fn pixel(css: f64) -> i32 {
     (css * f64::from(SCALE)).round() as i32
 }
@@ -320,40 +292,6 @@ fn backend_error(error: impl std::fmt::Display) -> Error {
 /// The id is filled in by the figure.
 pub(crate) fn drawing_error(reason: impl Into<String>) -> Error {
     Error::Figure { id: String::new(), reason: reason.into() }
-}
-
-/// The visible pieces of a line drawn with dashes and gaps of the given lengths.
-fn dashes(points: &[Point], (dash, gap): (f64, f64)) -> Vec<Vec<Point>> {
-    let (mut pieces, mut piece) = (Vec::new(), Vec::new());
-    let (mut on, mut left) = (true, dash);
-    for pair in points.windows(2) {
-        let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
-        let length = (x1 - x0).hypot(y1 - y0);
-        let at = |d: f64| (x0 + (x1 - x0) * d / length, y0 + (y1 - y0) * d / length);
-        if on && piece.is_empty() {
-            piece.push((x0, y0));
-        }
-        let mut done = 0.0;
-        while length - done > left {
-            done += left;
-            if on {
-                piece.push(at(done));
-                pieces.push(std::mem::take(&mut piece));
-            } else {
-                piece.push(at(done));
-            }
-            on = !on;
-            left = if on { dash } else { gap };
-        }
-        left -= length - done;
-        if on {
-            piece.push((x1, y1));
-        }
-    }
-    if piece.len() > 1 {
-        pieces.push(piece);
-    }
-    pieces
 }
 
 #[cfg(test)]
@@ -400,15 +338,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dashes_cover_their_share_of_the_line() {
-        let pieces = dashes(&[(0.0, 0.0), (3.0, 0.0), (3.0, 97.0)], (6.0, 4.0));
-        let length: f64 =
-            pieces.iter().flat_map(|p| p.windows(2)).map(|p| (p[1].0 - p[0].0).hypot(p[1].1 - p[0].1)).sum();
-        assert_eq!(pieces.len(), 10);
-        assert!((length - 60.0).abs() < 1e-9, "{length}");
-    }
-
-    #[test]
     fn renders_both_ways_at_the_named_size() {
         let mut scene = Scene::new(60.0, 40.0).unwrap();
         scene.text("N_{z} < μ", (30.0, 10.0), 10.0, theme::INK, Anchor::Middle);
@@ -423,18 +352,6 @@ mod tests {
         let at = |x: usize, y: usize| small.rgb[3 * (y * 60 + x)];
         assert_eq!((at(9, 25), at(10, 25), at(19, 25), at(20, 25)), (255, 0x22, 0x22, 255));
         assert_eq!((at(29, 25), at(30, 29), at(40, 25)), (255, 7, 255));
-    }
-
-    #[test]
-    fn dashes_become_one_path() {
-        let mut scene = Scene::new(60.0, 40.0).unwrap();
-        scene.dashed(&[(0.0, 1.0), (30.0, 1.0)], theme::INK, 1.0);
-        scene.line(vec![(0.0, 9.0), (9.0, 9.0)], theme::FAINT_INK, 1.0);
-        let svg = scene.to_svg().unwrap();
-        let paths: Vec<_> = svg.lines().filter(|l| l.starts_with("<path")).collect();
-        assert_eq!(paths.len(), 2, "{svg}");
-        assert!(paths[0].contains("d=\"M0,4 20,4M34,4 54,4M68,4 88,4M102,4 120,4\"/>"), "{svg}");
-        assert!(!svg.contains("polyline") && svg.trim_end().ends_with("</svg>"));
     }
 
     #[test]
