@@ -215,17 +215,17 @@ fn draw(digit: u8, rng: &mut Rng, pixels: &mut [u8]) {
     let glyph = variants[rng.random_range(0..variants.len() as u32) as usize];
     let mut lines: Vec<Vec<Point>> = glyph.iter().map(|stroke| smooth(stroke)).collect();
     let bend = Bend::new(rng);
-    let slant = bell(rng) * 0.22 + 0.08;
+    let slant = 0.16 + 0.36 * bell(rng);
     let tilt = bell(rng) * 0.1;
-    let aspect = 0.8 + 0.16 * bell(rng);
-    let radius = 1.15 + 0.32 * bell(rng);
+    let aspect = 0.88 + 0.26 * bell(rng);
+    let radius = 1.3 + 0.36 * bell(rng);
     for point in lines.iter_mut().flatten() {
         let (x, y) = bend.apply(*point);
         let x = (x - 0.5) * aspect - (y - 0.5) * slant;
         let y = y - 0.5;
         *point = (x - tilt * y, y + tilt * x);
     }
-    let extent = 19.0 + bell(rng) - 2.0 * radius;
+    let extent = 20.0 + 0.5 * bell(rng) - 2.0 * radius;
     let shift = (bell(rng) * 0.8, bell(rng) * 0.8);
     fit(&mut lines, extent, shift);
     ink(&lines, radius, 0.9 + 0.35 * rng.random::<f64>(), pixels);
@@ -274,7 +274,7 @@ struct Bend([[Point; 4]; 4]);
 
 impl Bend {
     fn new(rng: &mut Rng) -> Self {
-        Self(std::array::from_fn(|_| std::array::from_fn(|_| (0.13 * bell(rng), 0.13 * bell(rng)))))
+        Self(std::array::from_fn(|_| std::array::from_fn(|_| (0.2 * bell(rng), 0.2 * bell(rng)))))
     }
 
     fn apply(&self, (x, y): Point) -> Point {

@@ -132,8 +132,8 @@ impl Scene {
         // Sine and cosine of the turn of the head.
         let sine = 0.62 * self.pose;
         let cosine = (1.0 - sine * sine).sqrt();
-        let u = (x - 10.0 - 0.5 * self.shift.0 - 0.9 * self.pose) / 8.0;
-        let v = (y - 14.6 - 0.5 * self.shift.1) / 12.2;
+        let u = (x - 10.0 - 0.5 * self.shift.0 - 0.8 * self.pose) / 9.2;
+        let v = (y - 13.6 - 0.5 * self.shift.1) / 13.6;
         let gain = 1.0 + 0.09 * self.light.1;
         let mut grey = 208.0 - 14.0 * v + 10.0 * self.light.0 * u;
 
@@ -169,7 +169,7 @@ impl Scene {
         let mut paint = |amount: f64, with: f64| grey += amount * (with - grey);
 
         // Hair line, sockets, brows (raised by a smile), eyes (narrowed by it).
-        paint(inside(y + 0.56 - 0.20 * x * x + 0.05 * x, 0.10), 56.0);
+        paint(inside(y + 0.66 - 0.22 * x * x + 0.05 * x, 0.10), 56.0);
         paint(inside(0.93 - side, 0.12) * inside(y - 0.1, 0.2), 60.0);
         paint(0.35 * inside(ellipse(0.36, -0.14, 0.26, 0.17), 0.8), 120.0);
         let brow = -0.315 - 0.025 * smile + 0.35 * (side - 0.36) * (side - 0.36);
@@ -184,21 +184,21 @@ impl Scene {
         paint(0.75 * inside((y - 0.275).abs() - 0.02, 0.05) * inside(side - 0.15, 0.08), 88.0);
 
         // Mouth: the corners rise and part with a smile, and it opens to show the teeth.
-        let half = 0.33 + 0.13 * smile;
+        let half = 0.37 + 0.12 * smile;
         let t = x / half;
-        let line = 0.53 + 0.05 * smile.max(0.0) + 0.17 * smile * (0.45 - t * t);
-        let open = 0.15 * smile.max(0.0) * (1.0 - t * t).max(0.0);
+        let line = 0.52 + 0.15 * smile * (0.45 - t * t);
+        let open = 0.25 * smile.max(0.0) * (1.0 - t * t).max(0.0);
         let within = inside(side - half, 0.09);
         paint(0.5 * within * inside((y - line - 0.5 * open).abs() - 0.09 - 0.5 * open, 0.07), 128.0);
-        paint(0.9 * within * inside((y - line - 0.5 * open).abs() - 0.022 - 0.5 * open, 0.05), 48.0);
+        paint(0.95 * within * inside((y - line - 0.5 * open).abs() - 0.024 - 0.5 * open, 0.05), 40.0);
         if open > 0.0 {
-            let teeth = within * inside((y - line - 0.42 * open).abs() - 0.30 * open, 0.04) * smoothstep(open / 0.06);
+            let teeth = within * inside((y - line - 0.40 * open).abs() - 0.34 * open, 0.03) * smoothstep(open / 0.08);
             paint(0.95 * teeth, 236.0);
         }
         // Folds beside a smile, a shadow below the lip, the chin.
-        let fold = 0.40 + 0.10 * smile + 0.30 * (y - 0.3);
+        let fold = 0.42 + 0.12 * smile + 0.30 * (y - 0.3);
         paint(
-            0.32 * smile.max(0.0) * inside((side - fold).abs() - 0.02, 0.09) * inside((y - 0.40).abs() - 0.16, 0.1),
+            0.45 * smile.max(0.0) * inside((side - fold).abs() - 0.02, 0.09) * inside((y - 0.40).abs() - 0.16, 0.1),
             70.0,
         );
         paint(0.25 * inside(ellipse(0.0, 0.74, 0.2, 0.05), 0.8), 110.0);
