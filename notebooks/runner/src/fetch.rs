@@ -51,8 +51,8 @@ const FREY_MIRRORS: [&str; 3] = [
 /// One sentence that says what failed, what each mirror answered, and where to put the file by hand.
 pub fn fetch(dir: &Path, what: &[Set]) -> Result<()> {
     for &file in what.iter().flat_map(|set| set.files()) {
-        match locate::find(file, &[dir.to_owned()])? {
-            Some(path) => match verify_file(&path, file) {
+        if let Some(path) = locate::find(file, &[dir.to_owned()])? {
+            match verify_file(&path, file) {
                 Ok(()) => {
                     eprintln!("{}: already there and verified", path.display());
                     continue;
@@ -62,8 +62,7 @@ pub fn fetch(dir: &Path, what: &[Set]) -> Result<()> {
                     bail!("{error}; remove that file, then fetch again");
                 }
                 Err(error) => eprintln!("{error}; downloading it again"),
-            },
-            None => {}
+            }
         }
         Download::of(file, dir).run(&Patience::default())?;
     }
