@@ -216,8 +216,8 @@ mod tests {
     fn too_much_is_an_error() {
         assert!(read(b"plain", 4).unwrap_err().to_string().contains("oversized"));
         assert!(read(&gzip(b"packed"), 5).unwrap_err().to_string().contains("oversized"));
-        let bomb = gzip(&vec![0; 50_000_000]);
-        assert!(bomb.len() < 60_000);
+        let bomb = gzip(&vec![0; 10_000_000]);
+        assert!(bomb.len() < 12_000);
         assert!(read(&bomb, 1000).is_err());
         assert!(read_bounded(&std::env::temp_dir(), 10).is_err());
         assert!(matches!(read_bounded(Path::new("no such file"), 10), Err(Error::Io { .. })));
