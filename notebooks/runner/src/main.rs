@@ -1,2 +1,4 @@
 //! `cargo notebooks`: set up, execute and open the notebooks.
+#[allow(dead_code)]
+mod fetch;
 fn main() {}

@@ -142,7 +142,7 @@ mod tests {
                     let rows = batches.rows(update);
                     prop_assert_eq!(rows.len(), m);
                     if scheme == BatchScheme::FixedBlocks {
-                        prop_assert!(rows[0] % m == 0 && rows.windows(2).all(|pair| pair[1] == pair[0] + 1));
+                        prop_assert!(rows[0].is_multiple_of(m) && rows.windows(2).all(|pair| pair[1] == pair[0] + 1));
                     }
                     seen.extend_from_slice(rows);
                 }

@@ -1,5 +1,7 @@
 //! A data set with explicit splits.
 
+use std::path::PathBuf;
+
 use ndarray::{Array2, Axis, s};
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +112,10 @@ impl DatasetConfig {
     /// [`Error::NotFound`] if the files are not on this machine, [`Error::Data`] if one of them is not the canonical
     /// one, [`Error::Io`] if one cannot be read.
     pub fn load(&self) -> Result<Dataset> {
+        self.load_from(&locate::search_path())
+    }
+
+    fn load_from(&self, folders: &[PathBuf]) -> Result<Dataset> {
         let stored = match self.kind {
             DatasetKind::SyntheticDigits => {
                 let (pixels, labels) = synthetic_digits::draw_all();
@@ -117,9 +123,8 @@ impl DatasetConfig {
             }
             DatasetKind::SyntheticFaces => Stored::faces(synthetic_faces::draw_all()),
             DatasetKind::Mnist | DatasetKind::FreyFace => {
-                let folders = locate::search_path();
-                let paths = locate::find_all(self.kind.label(), self.kind.files(), &folders)?
-                    .ok_or_else(|| locate::not_found(self.kind.label(), &folders))?;
+                let paths = locate::find_all(self.kind.label(), self.kind.files(), folders)?
+                    .ok_or_else(|| locate::not_found(self.kind.label(), folders))?;
                 let mut contents = Vec::new();
                 for (file, path) in self.kind.files().iter().zip(paths) {
                     contents.push(file.read(&path)?);
@@ -205,7 +210,7 @@ impl Dataset {
     /// # Errors
     /// As [`DatasetConfig::load`]: a damaged or incomplete MNIST is an error, only its absence is not.
     pub fn digits() -> Result<Self> {
-        Self::real_or(DatasetKind::Mnist, DatasetKind::SyntheticDigits)
+        Self::real_or(DatasetKind::Mnist, DatasetKind::SyntheticDigits, &locate::search_path())
     }
 
     /// Frey Face if its file is here, else the synthetic faces. The name says which.
@@ -213,12 +218,12 @@ impl Dataset {
     /// # Errors
     /// As [`DatasetConfig::load`]: a damaged Frey Face is an error, only its absence is not.
     pub fn faces() -> Result<Self> {
-        Self::real_or(DatasetKind::FreyFace, DatasetKind::SyntheticFaces)
+        Self::real_or(DatasetKind::FreyFace, DatasetKind::SyntheticFaces, &locate::search_path())
     }
 
-    fn real_or(real: DatasetKind, drawn: DatasetKind) -> Result<Self> {
-        let present = locate::find_all(real.label(), real.files(), &locate::search_path())?.is_some();
-        DatasetConfig::new(if present { real } else { drawn }).load()
+    fn real_or(real: DatasetKind, drawn: DatasetKind, folders: &[PathBuf]) -> Result<Self> {
+        let present = locate::find_all(real.label(), real.files(), folders)?.is_some();
+        DatasetConfig::new(if present { real } else { drawn }).load_from(folders)
     }
 
     /// The first `train` training images and the first `eval` validation and test images (all, where there are fewer).
@@ -328,5 +333,119 @@ impl Stored {
             Some(limit) => dataset.truncated(limit.train, limit.eval),
             None => dataset,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    /// Ten images of two pixels; label and first pixel are the position.
+    fn stored(valid: usize, test: usize) -> Stored {
+        let pixels = Array2::from_shape_fn((10, 2), |(row, column)| if column == 0 { row as u8 } else { 7 });
+        Stored { pixels, labels: Some((0..10).collect()), valid, test }
+    }
+
+    fn config(split: SplitScheme) -> DatasetConfig {
+        DatasetConfig { split, ..DatasetConfig::new(DatasetKind::Mnist) }
+    }
+
+    fn labels(images: &Images) -> Vec<u8> {
+        let labels = images.labels.clone().unwrap();
+        assert_eq!(labels, images.pixels.column(0).to_vec(), "labels and pixels came apart");
+        labels
+    }
+
+    #[test]
+    fn the_standard_split_is_in_file_order() {
+        let data = stored(2, 3).divide(config(SplitScheme::Standard));
+        assert_eq!(labels(&data.train), [0, 1, 2, 3, 4]);
+        assert_eq!(labels(&data.valid), [5, 6]);
+        assert_eq!(labels(&data.test), [7, 8, 9]);
+        let faces = stored(0, 4).divide(config(SplitScheme::Standard));
+        assert_eq!(labels(&faces.train), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(labels(&faces.valid), labels(&faces.test));
+        assert_eq!(labels(&faces.test), [6, 7, 8, 9]);
+    }
+
+    #[test]
+    fn a_random_split_permutes_all_but_a_separate_test_set() {
+        let data = stored(2, 3).divide(config(SplitScheme::Random { seed: 1 }));
+        assert_eq!(labels(&data.test), [7, 8, 9]);
+        let mut rest = [labels(&data.train), labels(&data.valid)].concat();
+        assert_ne!(rest, [0, 1, 2, 3, 4, 5, 6]);
+        rest.sort_unstable();
+        assert_eq!(rest, [0, 1, 2, 3, 4, 5, 6]);
+
+        let faces = stored(0, 4).divide(config(SplitScheme::Random { seed: 1 }));
+        let mut all = [labels(&faces.train), labels(&faces.test)].concat();
+        assert_ne!(labels(&faces.test), [6, 7, 8, 9]);
+        all.sort_unstable();
+        assert_eq!(all, (0..10).collect::<Vec<u8>>());
+        // The hash names the data, not their division.
+        assert_eq!(data.sha256, faces.sha256);
+        let other = stored(2, 3).divide(config(SplitScheme::Random { seed: 2 }));
+        assert_ne!(labels(&other.train), labels(&data.train));
+    }
+
+    #[test]
+    fn truncation_is_remembered_in_the_configuration() {
+        let data = stored(2, 3).divide(config(SplitScheme::Standard));
+        let part = data.truncated(2, 100).truncated(3, 1);
+        assert_eq!((labels(&part.train), labels(&part.valid), labels(&part.test)), (vec![0, 1], vec![5], vec![7]));
+        assert_eq!(part.config.limit, Some(Limit { train: 2, eval: 1 }));
+        let again = stored(2, 3).divide(part.config);
+        assert_eq!(labels(&again.train), labels(&part.train));
+        assert_eq!(again.config, part.config);
+        assert!(part.summary().ends_with("a part of it"), "{}", part.summary());
+    }
+
+    #[test]
+    fn only_absence_falls_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let folders = [folder.path().to_owned()];
+        let digits = || Dataset::real_or(DatasetKind::Mnist, DatasetKind::SyntheticDigits, &folders);
+        assert_eq!(digits().unwrap().config.kind, DatasetKind::SyntheticDigits);
+        let absent = DatasetConfig::new(DatasetKind::Mnist).load_from(&folders).unwrap_err();
+        assert!(matches!(absent, Error::NotFound { .. }), "{absent}");
+        std::fs::write(folder.path().join(DataFile::MnistTestImages.stem()), "damaged").unwrap();
+        assert!(matches!(digits(), Err(Error::NotFound { .. })), "an incomplete set");
+        for file in DataFile::MNIST {
+            std::fs::write(folder.path().join(file.stem()), "damaged").unwrap();
+        }
+        assert!(matches!(digits(), Err(Error::Data { .. })), "a damaged set");
+    }
+
+    #[test]
+    fn synthetic_data_say_so() {
+        let digits = DatasetConfig::new(DatasetKind::SyntheticDigits).load().unwrap();
+        assert_eq!(
+            digits.summary(),
+            "SYNTHETIC digits (drawn by vae_core, not MNIST): 12000 train · 2000 validation · 2000 test, 28×28"
+        );
+        let faces = DatasetConfig::new(DatasetKind::SyntheticFaces).load().unwrap();
+        assert!(faces.summary().starts_with("SYNTHETIC faces"), "{}", faces.summary());
+        assert!(faces.summary().contains("1500 train · 465 held out, 28×20"), "{}", faces.summary());
+        assert_eq!((digits.dim(), faces.dim()), (784, 560));
+        assert!(format!("{digits:?}").len() < 1000, "Debug prints the pixels");
+    }
+
+    #[test]
+    fn configurations_survive_json() {
+        for config in [
+            DatasetConfig::new(DatasetKind::FreyFace),
+            DatasetConfig {
+                limit: Some(Limit { train: 5, eval: 2 }),
+                ..config(SplitScheme::Random { seed: u64::MAX })
+            },
+        ] {
+            let json = serde_json::to_string(&config).unwrap();
+            assert_eq!(serde_json::from_str::<DatasetConfig>(&json).unwrap(), config);
+        }
+        // Written before there was a limit.
+        let old = r#"{"kind":"mnist","split":"standard"}"#;
+        assert_eq!(serde_json::from_str::<DatasetConfig>(old).unwrap(), DatasetConfig::new(DatasetKind::Mnist));
+        assert_eq!(serde_json::to_string(&DatasetConfig::new(DatasetKind::Mnist)).unwrap(), old);
     }
 }

@@ -95,8 +95,8 @@ impl DataFile {
     /// Largest content (decompressed) that is read at all, in bytes.
     pub fn limit(self) -> u64 {
         let elements = self.shape().iter().product::<usize>() as u64;
-        // Frey's `.mat` may carry a few more variables; IDX files have 8 or 16 bytes of header.
-        elements + if self == Self::FreyFaces { 1 << 20 } else { 16 }
+        // Frey's `.mat` may carry a few more variables; the header of an IDX file has a fixed size.
+        elements + if self == Self::FreyFaces { 1 << 20 } else { 4 + 4 * self.shape().len() as u64 }
     }
 
     /// Reads and verifies it: the elements in the order of [`shape`](Self::shape).
@@ -180,4 +180,84 @@ pub fn sha256_hex<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hash = Sha256::new();
     parts.into_iter().for_each(|part| hash.update(part));
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+    use proptest::prelude::*;
+
+    fn gzip(content: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// Reads `bytes` through a file.
+    fn read(bytes: &[u8], limit: u64) -> Result<Vec<u8>> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        read_bounded(file.path(), limit)
+    }
+
+    #[test]
+    fn gzip_and_plain_are_told_apart_by_content() {
+        assert_eq!(read(b"plain", 5).unwrap(), b"plain");
+        assert_eq!(read(b"", 5).unwrap(), b"");
+        assert_eq!(read(&gzip(b"packed"), 6).unwrap(), b"packed");
+        assert_eq!(read(&[gzip(b"two"), gzip(b" members")].concat(), 20).unwrap(), b"two members");
+    }
+
+    #[test]
+    fn too_much_is_an_error() {
+        assert!(read(b"plain", 4).unwrap_err().to_string().contains("oversized"));
+        assert!(read(&gzip(b"packed"), 5).unwrap_err().to_string().contains("oversized"));
+        let bomb = gzip(&vec![0; 10_000_000]);
+        assert!(bomb.len() < 12_000);
+        assert!(read(&bomb, 1000).is_err());
+        assert!(read_bounded(&std::env::temp_dir(), 10).is_err());
+        assert!(matches!(read_bounded(Path::new("no such file"), 10), Err(Error::Io { .. })));
+    }
+
+    #[test]
+    fn damaged_gzip_is_an_error() {
+        let good = gzip(b"some content that is packed");
+        for cut in 2..good.len() {
+            assert!(read(&good[..cut], 100).is_err(), "cut at {cut}");
+        }
+        assert!(read(&[good.clone(), b"garbage".to_vec()].concat(), 100).is_err());
+        let mut flipped = good;
+        let middle = flipped.len() - 6; // within the checksum
+        flipped[middle] ^= 1;
+        assert!(read(&flipped, 100).unwrap_err().to_string().contains("damaged or truncated gzip"));
+    }
+
+    #[test]
+    fn only_the_canonical_content_is_accepted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels");
+        let with_header = |n: u32, data: &[u8]| [&[0, 0, 8, 1], n.to_be_bytes().as_slice(), data].concat();
+        let reason = |content: &[u8]| {
+            std::fs::write(&path, content).unwrap();
+            verify_file(&path, DataFile::MnistTestLabels).unwrap_err().to_string()
+        };
+        assert!(reason(&with_header(3, &[1, 2, 3])).contains("wrong dimensions"));
+        assert!(reason(&gzip(&with_header(10_000, &[0; 10_000]))).contains("SHA-256"));
+        assert!(reason(&with_header(10_000, &[0; 9_999])).contains("truncated"));
+        assert!(reason(&with_header(10_000, &[0; 10_001])).contains("oversized"));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200), gz: bool) {
+            if gz {
+                bytes.splice(0..0, [0x1f, 0x8b, 8]);
+            }
+            let _ = read(&bytes, 100);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Data sets, their preprocessing and their minibatches.
 //!
-//! [`DatasetConfig::load`](dataset::DatasetConfig::load) gives a [`Dataset`](dataset::Dataset) of bytes with explicit
+//! [`DatasetConfig::load`](dataset::DatasetConfig::load) gives a [`Dataset`] of bytes with explicit
 //! splits, either found on disk and verified ([`locate`], [`files`]) or drawn here ([`synthetic_digits`],
 //! [`synthetic_faces`]). [`preprocess`] turns rows of bytes into network inputs, [`batches`] says which rows come when.
 pub mod batches;

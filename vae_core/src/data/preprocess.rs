@@ -93,20 +93,26 @@ impl Preprocess {
         Preprocessor {
             config: *self,
             // Every f64 converts to f32 or f64.
-            values: (0..=255).map(|k| F::from(value(k)).unwrap_or_else(F::nan)).collect(),
-            thresholds: (0..=255).map(|k| (self.value(k) * 4_294_967_296.0).round() as u64).collect(),
+            values: std::array::from_fn(|k| F::from(value(k as u8)).unwrap_or_else(F::nan)),
+            thresholds: std::array::from_fn(|k| (self.value(k as u8) * 4_294_967_296.0).round() as u64),
         }
     }
 }
 
 /// [`Preprocess`] with its tables, ready to fill minibatches without allocating.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Preprocessor<F> {
     config: Preprocess,
     /// The value of each intensity.
-    values: Vec<F>,
+    values: [F; 256],
     /// 2³² times the probability of a one, for each intensity.
-    thresholds: Vec<u64>,
+    thresholds: [u64; 256],
+}
+
+impl<F> std::fmt::Debug for Preprocessor<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Preprocessor({})", self.config.describe())
+    }
 }
 
 impl<F: NdFloat> Preprocessor<F> {
@@ -150,8 +156,11 @@ impl<F: NdFloat> Preprocessor<F> {
         if d == 0 {
             return Ok(());
         }
+        // Borrowed where rows are contiguous, as they are in every `Dataset`; slices are much faster than views.
+        let images = images.as_standard_layout();
+        let pixels = images.as_slice().unwrap_or_default();
         for (&row, out) in rows.iter().zip(out.chunks_exact_mut(d)) {
-            let image = images.row(row);
+            let image = &pixels[row * d..(row + 1) * d];
             match draw {
                 None => out.iter_mut().zip(image).for_each(|(x, &k)| *x = self.values[usize::from(k)]),
                 Some((seed, epoch)) => {
@@ -238,6 +247,14 @@ mod tests {
         assert!(grey.gather(&Array2::zeros((3, 0)), &[2], 0, &mut []).is_ok());
         let dynamic = Preprocess { binarise: Binarise::Dynamic { seed: 1 }, ..Default::default() }.prepare::<f32>();
         assert!(matches!(dynamic.gather(&images, &[0], EPOCHS, &mut [0.0; 256]), Err(Error::Config { .. })));
+    }
+
+    #[test]
+    fn the_memory_layout_does_not_matter() {
+        let columns_first = ndarray::array![[0u8, 255], [51, 0], [0, 102]].reversed_axes();
+        let mut out = [0.0f64; 3];
+        Preprocess::default().prepare().gather(&columns_first, &[1], 0, &mut out).unwrap();
+        assert_eq!(out, [1.0, 0.0, 0.4]);
     }
 
     #[test]
