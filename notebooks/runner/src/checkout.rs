@@ -64,9 +64,9 @@ impl Checkout {
         self.venv().join("share/jupyter/kernels")
     }
 
-    /// What headless kernels compile, kept from run to run.
-    pub fn headless_builds(&self) -> PathBuf {
-        self.root.join("target/evcxr-headless")
+    /// What kernels compile, kept from kernel to kernel.
+    pub fn kernel_builds(&self) -> PathBuf {
+        self.root.join("target/evcxr")
     }
 
     /// Where data sets are looked for: `VAEB_DATA`, else `data/`.

@@ -8,7 +8,7 @@ use crate::checkout::Checkout;
 /// Removes the environment, the results of the smoke and quick profiles and the kernel's builds, and says how much.
 pub fn clean(checkout: &Checkout) -> anyhow::Result<()> {
     let mut total = 0;
-    for dir in [checkout.venv(), checkout.out(), checkout.headless_builds()] {
+    for dir in [checkout.venv(), checkout.out(), checkout.kernel_builds()] {
         if !dir.exists() {
             continue;
         }
@@ -48,7 +48,7 @@ mod tests {
             "vae_core/Cargo.toml",
             ".venv/lib/x.py",
             "notebooks/out/quick/00.ipynb",
-            "target/evcxr-headless/slot0/l",
+            "target/evcxr/slot0/l",
             "data/d",
             "notebooks/00.ipynb",
         ] {
@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(size(&checkout.venv()), 5);
         clean(&checkout).unwrap();
         assert!(dir.path().join("data/d").exists() && dir.path().join("notebooks/00.ipynb").exists());
-        for gone in [".venv", "notebooks/out", "target/evcxr-headless"] {
+        for gone in [".venv", "notebooks/out", "target/evcxr"] {
             assert!(!dir.path().join(gone).exists(), "{gone}");
         }
         clean(&checkout).unwrap();

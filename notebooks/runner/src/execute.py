@@ -2,15 +2,14 @@
 
 Arguments: one JSON object (see `Job` in rerun.rs). Every event is one JSON line on standard output; after each cell the
 runner judges its outputs and answers "continue" or "stop" on standard input. What the kernel itself prints goes to
-standard error. A closed standard input means that the runner is gone: the kernel is shut down and nothing is written.
+standard error. A closed standard input means that the runner is gone: the kernel is
+shut down, and the notebook saved as far as it got.
 """
 
 import asyncio
-import fcntl
 import json
 import os
 import queue
-import shutil
 import signal
 import sys
 import threading
@@ -37,24 +36,6 @@ class Client(NotebookClient):
             if lines:
                 emit("printed", line=lines[-1][:200])
         return super().process_message(msg, cell, cell_index)
-
-
-def build_directory(base, lockfile):
-    """A kernel keeps its compiled dependencies from run to run, but two kernels must never share a directory: take the
-    first one that nobody holds. The lock lives as long as this process."""
-    slot = 0
-    while True:
-        path = Path(base) / f"slot{slot}"
-        path.mkdir(parents=True, exist_ok=True)
-        lock = open(path / "lock", "w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            slot += 1
-            continue
-        # The workspace's own dependency versions, not whatever is newest today.
-        shutil.copyfile(lockfile, path / "Cargo.lock")
-        return path, lock
 
 
 async def settle(client, cell):
@@ -134,6 +115,9 @@ async def execute(job, answers):
     async with client.async_setup_kernel(
         cwd=job["cwd"], stdout=sys.stderr.fileno(), stderr=sys.stderr.fileno(), env=dict(os.environ)
     ):
+        reply = await client.async_wait_for_reply(client.kc.kernel_info())
+        if reply is not None:
+            nb.metadata["language_info"] = reply["content"]["language_info"]
         for number, (index, cell) in enumerate(code, 1):
             emit("cell", number=number, source=cell.source)
             failure = None
@@ -175,8 +159,6 @@ def main():
         answers.put("stop")
 
     threading.Thread(target=listen, daemon=True).start()
-    directory, _lock = build_directory(job["build"], job["lockfile"])
-    os.environ["EVCXR_TMPDIR"] = str(directory)
     asyncio.run(execute(job, answers))
 
 

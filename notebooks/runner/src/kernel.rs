@@ -24,7 +24,9 @@ pub fn ensure(checkout: &Checkout, stamps: &Stamps) -> anyhow::Result<()> {
         None => built(checkout, stamps)?,
     };
     rust_src(checkout);
-    write_spec(checkout, &program)
+    let launcher = install_launcher(checkout, stamps)?;
+    write_spec(checkout, &launcher, &program)?;
+    write_lab_settings(checkout)
 }
 
 /// A kernel that is there already: named in `VAEB_EVCXR`, or the right version on `PATH`.
@@ -105,13 +107,36 @@ fn cargo() -> anyhow::Result<PathBuf> {
     tool::on_path("cargo").or(beside).context("cargo is not on PATH; install Rust from https://rustup.rs")
 }
 
-fn write_spec(checkout: &Checkout, program: &Path) -> anyhow::Result<()> {
+/// Puts a copy of this program beside the kernel: Jupyter starts it also after a `cargo clean`.
+fn install_launcher(checkout: &Checkout, stamps: &Stamps) -> anyhow::Result<PathBuf> {
+    let own = env::current_exe().context("this program's own file is not known")?;
+    let data = own.metadata().with_context(|| format!("{} cannot be read", own.display()))?;
+    let source = format!("{} {:?} {}", data.len(), data.modified().ok(), own.display());
+    let launcher = checkout.venv_bin("notebooks");
+    if own != launcher && !(stamps.done("launcher", &source) && tool::is_executable(&launcher)) {
+        let fresh = checkout.venv_bin("notebooks.new");
+        // Renamed, because a running program's file cannot be written.
+        fs::copy(&own, &fresh)
+            .and_then(|_| fs::rename(&fresh, &launcher))
+            .with_context(|| format!("{} cannot be written", launcher.display()))?;
+        stamps.finish("launcher", &source)?;
+    }
+    Ok(launcher)
+}
+
+fn write_spec(checkout: &Checkout, launcher: &Path, program: &Path) -> anyhow::Result<()> {
     let dir = checkout.kernel_specs().join(NAME);
     let file = dir.join("kernel.json");
     let cargo = cargo()?;
     let text = format!(
         "{:#}\n",
-        spec(program, cargo.parent().unwrap_or(Path::new("/usr/bin")), &checkout.venv().join("share/evcxr"))
+        spec(
+            launcher,
+            checkout.root(),
+            program,
+            cargo.parent().unwrap_or(Path::new("/usr/bin")),
+            &checkout.venv().join("share/evcxr")
+        )
     );
     if fs::read_to_string(&file).is_ok_and(|old| old == text) {
         return Ok(());
@@ -121,10 +146,24 @@ fn write_spec(checkout: &Checkout, program: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("{} cannot be written", file.display()))
 }
 
+/// JupyterLab would ask about news and look for updates; the versions are pinned.
+fn write_lab_settings(checkout: &Checkout) -> anyhow::Result<()> {
+    let dir = checkout.venv().join("share/jupyter/lab/settings");
+    let file = dir.join("overrides.json");
+    if file.is_file() {
+        return Ok(());
+    }
+    let settings =
+        json!({"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}});
+    fs::create_dir_all(&dir)
+        .and_then(|()| fs::write(&file, format!("{settings:#}\n")))
+        .with_context(|| format!("{} cannot be written", file.display()))
+}
+
 /// The kernel's description.
-fn spec(program: &Path, cargo_dir: &Path, private: &Path) -> Value {
+fn spec(launcher: &Path, root: &Path, program: &Path, cargo_dir: &Path, private: &Path) -> Value {
     json!({
-        "argv": [program, "--control_file", "{connection_file}"],
+        "argv": [launcher, "kernel", "--checkout", root, "--evcxr", program, "{connection_file}"],
         "display_name": DISPLAY_NAME,
         "language": "rust",
         "interrupt_mode": "message",
@@ -151,11 +190,22 @@ mod tests {
     #[test]
     fn the_description_has_what_makes_the_kernel_fast_and_private() {
         let spec = spec(
+            Path::new("/c/.venv/bin/notebooks"),
+            Path::new("/c"),
             Path::new("/c/.venv/evcxr/bin/evcxr_jupyter"),
             Path::new("/home/u/.cargo/bin"),
             Path::new("/c/.venv/share/evcxr"),
         );
-        assert_eq!(spec["argv"], json!(["/c/.venv/evcxr/bin/evcxr_jupyter", "--control_file", "{connection_file}"]));
+        let argv = json!([
+            "/c/.venv/bin/notebooks",
+            "kernel",
+            "--checkout",
+            "/c",
+            "--evcxr",
+            "/c/.venv/evcxr/bin/evcxr_jupyter",
+            "{connection_file}"
+        ]);
+        assert_eq!(spec["argv"], argv);
         assert_eq!(spec["language"], "rust");
         assert_eq!(spec["display_name"], "Rust (vae_core)");
         let env = &spec["env"];

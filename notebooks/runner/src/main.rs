@@ -6,6 +6,7 @@ mod clean;
 mod fetch;
 mod kernel;
 mod lab;
+mod launch;
 mod names;
 mod python;
 mod rerun;
@@ -76,6 +77,18 @@ enum Command {
         #[arg(value_enum, value_name = "SET")]
         sets: Vec<fetch::Set>,
     },
+    /// Become the kernel (this is what Jupyter starts)
+    #[command(hide = true)]
+    Kernel {
+        /// The repository
+        #[arg(long)]
+        checkout: PathBuf,
+        /// The program evcxr_jupyter
+        #[arg(long)]
+        evcxr: PathBuf,
+        /// Jupyter's connection file
+        connection_file: PathBuf,
+    },
     /// Remove what this program set up and built; data and committed notebooks stay
     Clean,
 }
@@ -92,6 +105,10 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
+    if let Command::Kernel { checkout, evcxr, connection_file } = &command {
+        launch::launch(&Checkout::above(checkout)?, evcxr, connection_file)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let checkout = Checkout::find()?;
     match command {
         Command::Rerun { names, profile, timeout, out } => {
@@ -110,6 +127,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             println!("Everything is set up in {}.", checkout.venv().display());
         }
         Command::Fetch { sets } => fetch::fetch(&checkout.data(), &sets)?,
+        Command::Kernel { .. } => {}
         Command::Clean => clean::clean(&checkout)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -100,8 +100,6 @@ struct Job<'a> {
     kernel: &'a str,
     display_name: &'a str,
     kernel_dir: PathBuf,
-    build: PathBuf,
-    lockfile: PathBuf,
     timeout: Option<u64>,
 }
 
@@ -142,7 +140,7 @@ pub fn rerun(checkout: &Checkout, notebooks: &[Notebook], options: &Options) -> 
     }
     let profile = options.profile.name();
     println!("Executing {} notebook(s) on the {profile} profile, into {}", notebooks.len(), places.notebooks.display());
-    if !checkout.headless_builds().exists() {
+    if !checkout.kernel_builds().exists() {
         println!("The first run compiles vae_core for the kernel; expect a minute at the first cell.");
     }
     let mut failed = Vec::new();
@@ -190,8 +188,6 @@ fn execute(
         kernel: kernel::NAME,
         display_name: kernel::DISPLAY_NAME,
         kernel_dir: checkout.kernel_specs(),
-        build: checkout.headless_builds(),
-        lockfile: checkout.root().join("Cargo.lock"),
         timeout: options.timeout.map(|t| t.as_secs()),
     };
     fs::remove_file(&job.partial).ok(); // of an earlier run

@@ -158,6 +158,24 @@ pub fn explain(output: &str) -> Option<&'static str> {
     CAUSES.iter().find(|(marks, _)| marks.iter().any(|m| output.contains(m))).map(|(_, sentence)| *sentence)
 }
 
+/// Replaces this process by the program; returns only if it cannot be started (or, off Unix, when it has ended).
+pub fn become_program(mut command: Command) -> anyhow::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        let error = command.exec();
+        Err(error).with_context(|| format!("{} cannot be started", command.get_program().to_string_lossy()))
+    }
+    #[cfg(not(unix))]
+    {
+        let status = command.status()?;
+        if !status.success() {
+            bail!("{} ended with {status}", command.get_program().to_string_lossy())
+        }
+        Ok(())
+    }
+}
+
 /// Looks for a program on `PATH`.
 pub fn on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(name)).find(|file| is_executable(file))
