@@ -151,7 +151,8 @@ pub fn explain(output: &str) -> Option<&'static str> {
         ),
         (
             &["No matching distribution found"],
-            "the package registry has no version of a pinned package for this Python. CPython 3.10 to 3.14 are known to work.",
+            "the package registry cannot be reached, or has no version of a pinned package for this Python (3.10 to 3.14 are \
+             known to work).",
         ),
         (&["ermission denied"], "a file or folder in the checkout may not be written by this user."),
     ];
