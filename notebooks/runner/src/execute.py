@@ -117,7 +117,8 @@ async def execute(job, answers):
     ):
         reply = await client.async_wait_for_reply(client.kc.kernel_info())
         if reply is not None:
-            nb.metadata["language_info"] = reply["content"]["language_info"]
+            # evcxr says "Rust"; JupyterLab looks for another kernel of the same language by the exact name "rust".
+            nb.metadata["language_info"] = {**reply["content"]["language_info"], "name": "rust"}
         for number, (index, cell) in enumerate(code, 1):
             emit("cell", number=number, source=cell.source)
             failure = None

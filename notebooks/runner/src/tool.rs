@@ -51,7 +51,7 @@ pub fn run(what: &str, command: &mut Command) -> anyhow::Result<()> {
         }
         if spinner.is_hidden() && last_shown.elapsed() >= HEARTBEAT {
             last_shown = Instant::now();
-            let line = tail.back().map_or("", |l: &String| l.trim());
+            let line: String = tail.back().map_or("", |l: &String| l.trim()).chars().take(80).collect();
             println!("  {what} · {} elapsed · {line}", clock(started.elapsed()));
         }
     }
@@ -61,7 +61,11 @@ pub fn run(what: &str, command: &mut Command) -> anyhow::Result<()> {
         return Ok(());
     }
     let tail: Vec<String> = tail.into();
-    let said = tail[tail.len().saturating_sub(TAIL)..].join("\n");
+    let said: Vec<String> = tail[tail.len().saturating_sub(TAIL)..]
+        .iter()
+        .map(|l| format!("  {}", l.chars().take(300).collect::<String>()))
+        .collect();
+    let said = said.join("\n");
     match explain(&tail.join("\n")) {
         Some(sentence) => bail!("{what} failed: {sentence}\n{program} said last:\n{said}"),
         None => bail!("{what} failed ({status}). {program} said last:\n{said}"),
