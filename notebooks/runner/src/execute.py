@@ -160,7 +160,12 @@ def main():
         answers.put("stop")
 
     threading.Thread(target=listen, daemon=True).start()
-    asyncio.run(execute(job, answers))
+    try:
+        asyncio.run(execute(job, answers))
+    except Exception as error:
+        # The kernel has said the rest already.
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        os._exit(1)  # without nbclient's own complaints at exit
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@
 //! seconds instead of a minute or two; but two kernels must never share one. So there is a row of directories, and each
 //! kernel holds the first free one by a lock that ends with its process.
 use std::{
+    env,
+    ffi::OsString,
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -26,9 +28,29 @@ pub fn launch(checkout: &Checkout, evcxr: &Path, connection_file: &Path) -> anyh
     }
     let mut kernel = Command::new(evcxr);
     kernel.arg("--control_file").arg(connection_file).env("EVCXR_TMPDIR", &dir);
+    if let Some((variable, value)) = library_path(checkout) {
+        kernel.env(variable, value);
+    }
     // evcxr does not read its standard input; there, the lock stays open as long as evcxr lives.
     kernel.stdin(Stdio::from(lock));
     tool::become_program(kernel)
+}
+
+/// Where compiled cells find Rust's standard library.
+///
+/// evcxr moves each compiled cell one folder up, which bends the relative path to the toolchain that is written into it. In
+/// /tmp, evcxr's usual place, nobody notices; in a checkout in the same home directory as the toolchain, `dlopen` fails.
+fn library_path(checkout: &Checkout) -> Option<(&'static str, OsString)> {
+    let answer =
+        Command::new("rustc").args(["--print", "target-libdir"]).current_dir(checkout.notebooks()).output().ok()?;
+    let libraries = PathBuf::from(String::from_utf8(answer.stdout).ok()?.trim());
+    if !answer.status.success() || !libraries.is_dir() {
+        return None;
+    }
+    let variable = if cfg!(target_os = "macos") { "DYLD_FALLBACK_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
+    let present = env::var_os(variable).unwrap_or_default();
+    let others = env::split_paths(&present).filter(|p| !p.as_os_str().is_empty());
+    Some((variable, env::join_paths(std::iter::once(libraries).chain(others)).ok()?))
 }
 
 /// The first directory of `base` that no kernel holds, and the lock on it.
