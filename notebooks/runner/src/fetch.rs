@@ -45,11 +45,12 @@ const FREY_MIRRORS: [&str; 3] = [
     "https://web.archive.org/web/2020id_/https://cs.nyu.edu/~roweis/data/",
 ];
 
-/// Downloads what is missing of `what` into `dir` (see [`vae_core::data::data_dir`]).
+/// Downloads what is missing of `what` (everything, if it is empty) into `dir` (see [`vae_core::data::data_dir`]).
 ///
 /// # Errors
 /// One sentence that says what failed, what each mirror answered, and where to put the file by hand.
 pub fn fetch(dir: &Path, what: &[Set]) -> Result<()> {
+    let what = if what.is_empty() { &[Set::Mnist, Set::Frey] } else { what };
     for &file in what.iter().flat_map(|set| set.files()) {
         if let Some(path) = locate::find(file, &[dir.to_owned()])? {
             match verify_file(&path, file) {

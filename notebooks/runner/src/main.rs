@@ -1,4 +1,134 @@
-//! `cargo notebooks`: set up, execute and open the notebooks.
-#[allow(dead_code)]
+//! `cargo notebooks`: sets up the Rust kernel and JupyterLab inside the checkout, executes the notebooks headless, opens
+//! them in JupyterLab.
+mod cell_error;
+mod checkout;
+mod clean;
 mod fetch;
-fn main() {}
+mod kernel;
+mod lab;
+mod launch;
+mod names;
+mod python;
+mod rerun;
+mod setup;
+mod tool;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Parser, Subcommand};
+
+use crate::checkout::Checkout;
+
+const LONG_ABOUT: &str = "\
+Runs the notebooks of this repository with the Rust kernel evcxr, from a fresh checkout, with one command.
+
+What is missing is set up first, once: a Python environment with JupyterLab and the kernel, all in `.venv/` inside the
+checkout (about 350 MB; the kernel is compiled, which takes about 7 minutes). Nothing is written to your home directory,
+and your own Jupyter or kernel is not touched. `environment.md` has the details.
+
+  cargo notebooks rerun                     execute all notebooks on the quick profile
+  cargo notebooks rerun 03 --profile smoke  only notebook 03, in seconds, on embedded data
+  cargo notebooks lab                       open them in JupyterLab";
+
+/// Set up, execute and open the notebooks of this repository
+#[derive(Parser)]
+#[command(name = "notebooks", bin_name = "cargo notebooks", version, about, long_about = LONG_ABOUT)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Execute notebooks from top to bottom with the real kernel and export their figures
+    ///
+    /// A cell fails on a compile error, a panic, an error returned through `?`, an `Err` as its value, or any line on
+    /// standard error that does not begin with `warning:` or `note:` (a cell tagged `raises-exception` may do all that).
+    /// Then the notebook as far as it got is kept as NAME.failed.ipynb, the other notebooks still run, and the exit
+    /// status is 1. It is also a failure if a figure that a notebook promises (in its metadata) is missing, empty or
+    /// was not written by this run.
+    Rerun {
+        /// Notebooks to execute: `03`, `03_variational_autoencoder` or with `.ipynb` [default: all]
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// How much work: smoke (embedded data, seconds), quick (a minute or two each), report (the published numbers)
+        ///
+        /// smoke and quick write to `notebooks/out/<profile>/`; report replaces the committed notebooks and figures.
+        #[arg(long, value_enum, default_value = "quick")]
+        profile: rerun::Profile,
+        /// Give up on a cell after so many seconds [default: 900 smoke, 3600 quick, none report]
+        #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
+        timeout: Option<u64>,
+        /// Write the notebooks to DIR and the figures to DIR/figures instead
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Open JupyterLab on the notebooks, reachable from this machine only, protected by its token
+    Lab {
+        /// Handed on to `jupyter lab`, for example `-- --no-browser --port 9999`
+        #[arg(last = true, value_name = "ARGS")]
+        args: Vec<String>,
+    },
+    /// Only set up what `rerun` and `lab` need
+    Setup,
+    /// Download the real data sets (without them the notebooks use embedded, synthetic data)
+    Fetch {
+        /// Data sets to download [default: all]
+        #[arg(value_enum, value_name = "SET")]
+        sets: Vec<fetch::Set>,
+    },
+    /// Become the kernel (this is what Jupyter starts)
+    #[command(hide = true)]
+    Kernel {
+        /// The repository
+        #[arg(long)]
+        checkout: PathBuf,
+        /// The program evcxr_jupyter
+        #[arg(long)]
+        evcxr: PathBuf,
+        /// Jupyter's connection file
+        connection_file: PathBuf,
+    },
+    /// Remove what this program set up and built; data and committed notebooks stay
+    Clean,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    if let Command::Kernel { checkout, evcxr, connection_file } = &command {
+        launch::launch(&Checkout::above(checkout)?, evcxr, connection_file)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let checkout = Checkout::find()?;
+    match command {
+        Command::Rerun { names, profile, timeout, out } => {
+            let selected = names::select(&names::available(&checkout.notebooks())?, &names)?;
+            setup::ensure(&checkout)?;
+            let timeout = timeout.map(Duration::from_secs).or_else(|| profile.default_timeout());
+            let all_well = rerun::rerun(&checkout, &selected, &rerun::Options { profile, timeout, out })?;
+            return Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Lab { args } => {
+            setup::ensure(&checkout)?;
+            lab::lab(&checkout, &args)?;
+        }
+        Command::Setup => {
+            setup::ensure(&checkout)?;
+            println!("Everything is set up in {}.", checkout.venv().display());
+        }
+        Command::Fetch { sets } => fetch::fetch(&checkout.data(), &sets)?,
+        Command::Kernel { .. } => {}
+        Command::Clean => clean::clean(&checkout)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,96 @@
+//! Where things are in the checkout.
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+
+/// The repository that the program works in.
+#[derive(Clone, Debug)]
+pub struct Checkout {
+    root: PathBuf,
+}
+
+impl Checkout {
+    /// Finds the checkout by walking up from the current directory to `vae_core/Cargo.toml`.
+    pub fn find() -> anyhow::Result<Self> {
+        let start = env::current_dir().context("the current directory cannot be read")?;
+        Self::above(&start)
+    }
+
+    /// The checkout that contains `start`.
+    pub fn above(start: &Path) -> anyhow::Result<Self> {
+        for dir in start.ancestors() {
+            if dir.join("vae_core/Cargo.toml").is_file() {
+                return Ok(Self { root: dir.to_owned() });
+            }
+        }
+        bail!("{} is not inside a checkout of this repository (no vae_core/Cargo.toml above it)", start.display())
+    }
+
+    /// The top directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The notebooks, and the kernel's working directory.
+    pub fn notebooks(&self) -> PathBuf {
+        self.root.join("notebooks")
+    }
+
+    /// Results of the smoke and quick profiles.
+    pub fn out(&self) -> PathBuf {
+        self.root.join("notebooks/out")
+    }
+
+    /// The private Python environment; everything that set-up installs is in here.
+    pub fn venv(&self) -> PathBuf {
+        self.root.join(".venv")
+    }
+
+    /// A program of the Python environment.
+    pub fn venv_bin(&self, name: &str) -> PathBuf {
+        self.venv().join("bin").join(name)
+    }
+
+    /// The kernel that set-up compiles (kept when the Python environment is made anew).
+    pub fn kernel_home(&self) -> PathBuf {
+        self.venv().join("evcxr")
+    }
+
+    /// Jupyter's directory of kernel descriptions.
+    pub fn kernel_specs(&self) -> PathBuf {
+        self.venv().join("share/jupyter/kernels")
+    }
+
+    /// What kernels compile, kept from kernel to kernel.
+    pub fn kernel_builds(&self) -> PathBuf {
+        self.root.join("target/evcxr")
+    }
+
+    /// Where data sets are looked for: `VAEB_DATA`, else `data/`.
+    pub fn data(&self) -> PathBuf {
+        match env::var_os("VAEB_DATA") {
+            Some(dir) if !dir.is_empty() => PathBuf::from(dir),
+            _ => self.root.join("data"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn found_from_below_and_refused_outside() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/vae_core")).unwrap();
+        std::fs::create_dir_all(dir.path().join("a/notebooks/runner")).unwrap();
+        std::fs::write(dir.path().join("a/vae_core/Cargo.toml"), "").unwrap();
+        let found = Checkout::above(&dir.path().join("a/notebooks/runner")).unwrap();
+        assert_eq!(found.root(), dir.path().join("a"));
+        assert!(Checkout::above(dir.path()).is_err());
+    }
+}
