@@ -121,3 +121,21 @@ pub fn read_tensors(path: &Path, limit: u64) -> Result<TensorFile> {
 fn damaged(path: &Path, reason: impl std::fmt::Display) -> Error {
     Error::Checkpoint { path: path.to_owned(), reason: format!("{reason}; delete it and run again") }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_no_scraps() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/a.txt");
+        write_atomic(&path, b"one").unwrap();
+        write_atomic(&path, b"two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        let blocked = folder.path().join("new/a.txt/b.txt");
+        assert!(matches!(write_atomic(&blocked, b"x"), Err(Error::Io { .. })));
+        assert_eq!(std::fs::read_dir(folder.path().join("new")).unwrap().count(), 1);
+    }
+}

@@ -4,7 +4,9 @@ pub use crate::data::batches::BatchScheme;
 pub use crate::data::dataset::{Dataset, DatasetConfig, DatasetKind, Images, Limit, SplitScheme};
 pub use crate::data::preprocess::{Binarise, Preprocess, Scale};
 pub use crate::estimators::{Bound, Estimator, Form};
-pub use crate::figures::{Bars, Curve, Figure, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, manifold_latents};
+pub use crate::figures::{
+    Bars, Curve, Figure, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Table, manifold_latents, mean_sd,
+};
 pub use crate::likelihoods::{GaussianMean, LikelihoodConfig};
 pub use crate::models::{Decode, ModelConfig, Vae};
 pub use crate::nn::{Activation, Init};

@@ -233,3 +233,77 @@ fn hashes_tell_configurations_apart() {
     let text = serde_json::to_string(&small()).unwrap();
     assert_eq!(serde_json::from_str::<RunConfig>(&text).unwrap(), small());
 }
+
+/// A run that is killed (SIGKILL) and asked for again ends in the same bits as one that was not. The child is this test,
+/// called again with `VAEB_TEST_CHILD`.
+#[test]
+fn a_killed_run_ends_in_the_same_bits() {
+    let config = small().budget(Budget::Epochs(400));
+    let train_in = |folder: &Path| {
+        let mut store = RunStore::at(folder);
+        store.progress_lines = 0;
+        store.checkpoint_every = std::time::Duration::from_millis(20);
+        store.run(&config).unwrap()
+    };
+    if let Some(folder) = std::env::var_os("VAEB_TEST_CHILD") {
+        train_in(Path::new(&folder));
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, cut) = (folder.path().join("whole"), folder.path().join("cut"));
+    let whole = train_in(&whole);
+    let checkpoint = RunStore::at(&cut).path(&config).join("checkpoint.safetensors");
+    let mut kills = 0;
+    for _ in 0..3 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_killed_run_ends_in_the_same_bits"])
+            .env("VAEB_TEST_CHILD", &cut)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let modified = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified()).ok();
+        let before = modified(&checkpoint);
+        while child.try_wait().unwrap().is_none() {
+            if modified(&checkpoint).is_some_and(|now| Some(now) != before) {
+                child.kill().unwrap();
+                kills += 1;
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        child.wait().unwrap();
+    }
+    assert!(kills > 0 && RunStore::at(&cut).read(&config).unwrap().is_none(), "the child was never caught in the act");
+    let resumed = train_in(&cut);
+    assert_eq!(bits(resumed.model.params()), bits(whole.model.params()));
+    assert_eq!(resumed.result.history, whole.result.history);
+}
+
+/// The bound of constant pixel means, and of p = ½ everywhere, by the code that evaluates models.
+#[test]
+fn constant_decoders_give_the_known_bounds() {
+    let mut config = RunConfig::report(DatasetConfig::new(DatasetKind::Mnist));
+    config.model.init = Init::Normal { std: 0.0 };
+    let data = match config.data.load() {
+        Err(Error::NotFound { .. }) => return println!("skipped: MNIST is not here"),
+        other => other.unwrap(),
+    };
+    let pre = config.preprocess.prepare();
+    let bound = |model: &vae_core::models::Vae<f32>, images| {
+        vae_core::train::trainer::evaluate(model, images, &pre, config.evaluation, 0).unwrap().bound
+    };
+    let mut model = vae_core::models::Vae::<f32>::new(&config.model, data.dim(), 0).unwrap();
+    assert!((bound(&model, &data.valid) + 543.43).abs() < 0.01, "{}", bound(&model, &data.valid));
+    // logits of the training means; a pixel that is always 0 gets a logit of −16
+    let n = data.train.len() as f64;
+    let bias = model.layout().get("likelihood.bias").unwrap().range();
+    for (column, b) in data.train.pixels.columns().into_iter().zip(model.params_mut()[bias].iter_mut()) {
+        let mean = column.iter().map(|&k| f64::from(k) / 256.0).sum::<f64>() / n;
+        *b = (mean / (1.0 - mean)).ln().max(-16.0) as f32;
+    }
+    let (train, valid, test) = (bound(&model, &data.train), bound(&model, &data.valid), bound(&model, &data.test));
+    println!("constant pixel means: train {train:.2}, validation {valid:.2}, test {test:.2}; k/256");
+    for (found, reference) in [(train, -205.98), (valid, -204.44), (test, -205.51)] {
+        assert!((found - reference).abs() < 0.02, "{found} is not {reference}");
+    }
+}

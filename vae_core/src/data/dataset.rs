@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::batches::permutation;
 use crate::data::files::{DataFile, sha256_hex};
+use crate::data::preprocess::Preprocess;
 use crate::data::{locate, synthetic_digits, synthetic_faces};
 use crate::rng::{Stream, rng};
 use crate::{Error, Result};
@@ -154,6 +155,19 @@ impl Images {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The first `n` images (all, if there are fewer) as the model sees them, `[n, D]`.
+    ///
+    /// # Errors
+    /// None that a valid preprocessing can cause.
+    pub fn prepared(&self, preprocess: &Preprocess, n: usize) -> Result<Array2<f32>> {
+        let rows: Vec<usize> = (0..n.min(self.len())).collect();
+        let mut x = Array2::zeros((rows.len(), self.pixels.ncols()));
+        if let Some(out) = x.as_slice_mut() {
+            preprocess.prepare().gather(&self.pixels, &rows, 0, out)?;
+        }
+        Ok(x)
     }
 
     /// The images in these rows, in this order; `rows` must exist.

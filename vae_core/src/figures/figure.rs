@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use super::paths::{figures_dir, write_atomically};
+use super::paths::figures_dir;
 use super::scene::Scene;
 use super::text::{Anchor, plain};
 use super::theme;
@@ -129,7 +129,7 @@ impl Figure {
     /// # Errors
     /// If the folder cannot be found, or a file cannot be written; a file is written whole or not at all.
     pub fn export(&self) -> Result<Vec<PathBuf>> {
-        self.export_to(&figures_dir()?)
+        self.export_to(&figures_dir())
     }
 
     /// As [`Figure::export`], into a folder of choice, which is made if need be.
@@ -144,7 +144,7 @@ impl Figure {
             .into_iter()
             .map(|(extension, bytes)| {
                 let path = folder.join(format!("{}.{extension}", self.id));
-                write_atomically(&path, bytes).map(|()| path)
+                crate::files::write_atomic(&path, bytes).map(|()| path)
             })
             .collect()
     }

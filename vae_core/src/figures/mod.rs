@@ -16,6 +16,7 @@ mod png;
 mod polyline;
 mod scene;
 mod svg;
+mod table;
 mod text;
 pub mod theme;
 
@@ -26,3 +27,4 @@ pub use heatmap::Heatmap;
 pub use image_grid::ImageGrid;
 pub use manifold::{Manifold, manifold_latents};
 pub use paths::figures_dir;
+pub use table::{Table, mean_sd};

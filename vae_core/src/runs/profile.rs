@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::dataset::{Dataset, DatasetConfig, DatasetKind, Limit};
 use crate::{Error, Result};
 
 /// How much a notebook does; from `VAEB_PROFILE`.
@@ -39,6 +40,34 @@ impl Profile {
             Self::Smoke => smoke,
             Self::Quick => quick,
             Self::Report => report,
+        }
+    }
+}
+
+impl Profile {
+    /// Digits for this profile: a few embedded ones for `smoke`; for `quick` MNIST if its files are there and the embedded
+    /// ones if not; MNIST for `report`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for `report` without MNIST; [`Error::Data`] if files are damaged.
+    pub fn digits(self) -> Result<Dataset> {
+        self.data(DatasetKind::SyntheticDigits, DatasetKind::Mnist, Dataset::digits)
+    }
+
+    /// Faces for this profile, as [`digits`](Self::digits), with Frey Face.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn faces(self) -> Result<Dataset> {
+        self.data(DatasetKind::SyntheticFaces, DatasetKind::FreyFace, Dataset::faces)
+    }
+
+    fn data(self, embedded: DatasetKind, real: DatasetKind, any: fn() -> Result<Dataset>) -> Result<Dataset> {
+        let few = Some(Limit { train: 1000, eval: 200 });
+        match self {
+            Self::Smoke => DatasetConfig { limit: few, ..DatasetConfig::new(embedded) }.load(),
+            Self::Quick => any(),
+            Self::Report => DatasetConfig::new(real).load(),
         }
     }
 }
