@@ -236,9 +236,11 @@ fn start(checkout: &Checkout, job: &Job, profile: Profile, figures: &Path) -> an
     let mut python = Command::new(checkout.venv_bin("python"));
     python.args(["-I", "-u", "-c", EXECUTE]).arg(serde_json::to_string(job)?);
     python.env("VAEB_PROFILE", profile.name()).env("VAEB_FIGURES", figures);
-    if let Some(data) = env::var_os("VAEB_DATA").filter(|d| !d.is_empty()) {
-        // The kernel works in notebooks/, a relative path is meant from here.
-        python.env("VAEB_DATA", std::path::absolute(data)?);
+    for variable in ["VAEB_DATA", "VAEB_RUNS"] {
+        if let Some(dir) = env::var_os(variable).filter(|d| !d.is_empty()) {
+            // The kernel works in notebooks/, a relative path is meant from here.
+            python.env(variable, std::path::absolute(dir)?);
+        }
     }
     // The user's Jupyter settings have no say in a reproducible run, and nothing is left in the home directory.
     for (variable, dir) in [
