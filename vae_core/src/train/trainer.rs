@@ -134,14 +134,18 @@ impl Trainer {
     }
 
     /// Adds the weight prior and the scale of the objective, and checks the gradient.
+    ///
+    /// A NaN or an infinity anywhere in a layer's δ reaches its column sums, the gradient of the bias; so the biases are
+    /// looked at for all.
     fn finish_gradient(&mut self) -> Result<()> {
         let decay = self.config.weight_prior.per_datapoint(self.n, self.config.batch) as f32;
         let scale = self.config.objective.scale(self.n, self.config.batch) as f32;
-        let size = vmath::zip_sum(&mut self.ws.gradient, self.model.params(), |g, theta| {
-            *g = scale * (*g - decay * theta);
-            g.abs()
-        });
-        self.check("the gradient's absolute sum", f64::from(size), size < GRADIENT_LIMIT)
+        if scale != 1.0 || decay != 0.0 {
+            vmath::zip(&mut self.ws.gradient, self.model.params(), |g, theta| scale * (g - decay * theta));
+        }
+        let layers = self.model.encoder().layers().iter().chain(self.model.decoder().layers());
+        let size: f32 = layers.flat_map(|layer| &self.ws.gradient[layer.bias()]).map(|g| g.abs()).sum();
+        self.check("the absolute sum of the gradient of the biases", f64::from(size), size < GRADIENT_LIMIT)
     }
 
     fn check(&self, quantity: &str, value: f64, good: bool) -> Result<()> {
