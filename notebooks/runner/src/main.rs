@@ -23,7 +23,7 @@ const LONG_ABOUT: &str = "\
 Runs the notebooks of this repository with the Rust kernel evcxr, from a fresh checkout, with one command.
 
 What is missing is set up first, once: a Python environment with JupyterLab and the kernel, all in `.venv/` inside the
-checkout (about 350 MB; the kernel is compiled, which takes about 7 minutes). Nothing is written to your home directory,
+checkout (about 220 MB; the kernel is compiled, which takes about 7 minutes). Nothing is written to your home directory,
 and your own Jupyter or kernel is not touched. `environment.md` has the details.
 
   cargo notebooks rerun                     execute all notebooks on the quick profile
