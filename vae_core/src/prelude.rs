@@ -8,14 +8,17 @@ pub use crate::figures::{
     Bars, Curve, Figure, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Table, manifold_latents, mean_sd,
 };
 pub use crate::likelihoods::{GaussianMean, LikelihoodConfig};
+pub use crate::models::latent::{class_at_origin, direction_in_plane, left_right_asymmetry};
 pub use crate::models::{Decode, ModelConfig, Vae};
 pub use crate::nn::{Activation, Init};
 pub use crate::optim::{EpsilonPlace, OptimiserConfig, Schedule};
 pub use crate::reference::{Source, lower_bound_curves};
 pub use crate::rng::{Stream, rng};
 pub use crate::runs::store::{run, run_all};
+pub use crate::runs::summary::{means, values};
 pub use crate::runs::{
-    Budget, EarlyStop, Objective, Profile, Provenance, Run, RunConfig, RunResult, RunStore, WeightPrior, param,
+    Budget, EarlyStop, Objective, Profile, Provenance, Quantity, Run, RunConfig, RunResult, RunStore, WeightPrior,
+    param,
 };
 pub use crate::train::{History, Outcome, Record, RecordAt, Trainer};
 pub use crate::{Error, Result};

@@ -38,6 +38,14 @@ pub struct PublishedCurve {
 }
 
 impl PublishedCurve {
+    /// Training and held-out bound at so many samples: the nearest point, if it is within a tenth of it.
+    pub fn at(&self, samples: u64) -> Option<(f64, f64)> {
+        let distance = |s: f64| (s / samples as f64).ln().abs();
+        let nearest =
+            (0..self.samples.len()).min_by(|&a, &b| distance(self.samples[a]).total_cmp(&distance(self.samples[b])))?;
+        (distance(self.samples[nearest]) < 0.1).then(|| (self.train[nearest], self.held_out[nearest]))
+    }
+
     /// As grey lines: training solid, held-out dashed.
     pub fn references(&self) -> [Reference; 2] {
         let who = match self.source {
