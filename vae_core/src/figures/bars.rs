@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::axis::{Axis, Frame, drawable};
-use super::figure::{Figure, Heading};
+use super::figure::{Figure, Heading, headed};
 use super::legend::{self, Entry, Key};
 use super::scene::Scene;
 use super::text::Anchor;
@@ -46,17 +46,7 @@ impl Bars {
         }
     }
 
-    /// Title.
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.heading.title = title.into();
-        self
-    }
-
-    /// Caption, for the JSON file.
-    pub fn caption(mut self, caption: impl Into<String>) -> Self {
-        self.heading.caption = caption.into();
-        self
-    }
+    headed!();
 
     /// Title of the horizontal axis and the labels of the groups, from the left.
     pub fn groups<S: ToString>(mut self, title: impl Into<String>, labels: impl IntoIterator<Item = S>) -> Self {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::axis::{Axis, Frame, drawable};
-use super::figure::{Figure, Heading};
+use super::figure::{Figure, Heading, headed};
 use super::legend::{self, Entry, Key};
 use super::polyline::{bands, core_range, pieces};
 use super::scene::Scene;
@@ -78,17 +78,7 @@ impl LearningCurves {
         }
     }
 
-    /// Title; `N_{z}` and `L^{B}` lower and raise in all texts of a figure.
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.heading.title = title.into();
-        self
-    }
-
-    /// Caption, for the JSON file.
-    pub fn caption(mut self, caption: impl Into<String>) -> Self {
-        self.heading.caption = caption.into();
-        self
-    }
+    headed!();
 
     /// Title of the horizontal axis.
     pub fn x_label(mut self, label: impl Into<String>) -> Self {
@@ -317,17 +307,7 @@ impl Panels {
         Self { heading: Heading::new(id), columns: 3, panels: Vec::new() }
     }
 
-    /// Title over all panels.
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.heading.title = title.into();
-        self
-    }
-
-    /// Caption, for the JSON file.
-    pub fn caption(mut self, caption: impl Into<String>) -> Self {
-        self.heading.caption = caption.into();
-        self
-    }
+    headed!();
 
     /// Panels in a row, 3 unless said otherwise.
     pub fn columns(mut self, columns: usize) -> Self {

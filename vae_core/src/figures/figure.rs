@@ -61,6 +61,24 @@ pub(crate) struct Heading {
     pub(crate) caption: String,
 }
 
+/// The methods of a builder with a `heading`.
+macro_rules! headed {
+    () => {
+        /// Title; `N_{z}` and `L^{B}` lower and raise in all texts of a figure.
+        pub fn title(mut self, title: impl Into<String>) -> Self {
+            self.heading.title = title.into();
+            self
+        }
+
+        /// Caption, for the JSON file.
+        pub fn caption(mut self, caption: impl Into<String>) -> Self {
+            self.heading.caption = caption.into();
+            self
+        }
+    };
+}
+pub(crate) use headed;
+
 impl Heading {
     pub(crate) fn new(id: impl Into<String>) -> Self {
         Self { id: id.into(), ..Self::default() }

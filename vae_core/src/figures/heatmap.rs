@@ -4,7 +4,7 @@ use ndarray::Array2;
 use serde_json::json;
 
 use super::axis::{Axis, drawable};
-use super::figure::{Figure, Heading};
+use super::figure::{Figure, Heading, headed};
 use super::scene::Scene;
 use super::text::Anchor;
 use super::theme;
@@ -46,17 +46,7 @@ impl Heatmap {
         }
     }
 
-    /// Title above all panels.
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.heading.title = title.into();
-        self
-    }
-
-    /// Caption, for the JSON file.
-    pub fn caption(mut self, caption: impl Into<String>) -> Self {
-        self.heading.caption = caption.into();
-        self
-    }
+    headed!();
 
     /// Title of the horizontal axis and the labels of the columns, from the left.
     pub fn columns<S: ToString>(mut self, title: impl Into<String>, labels: impl IntoIterator<Item = S>) -> Self {

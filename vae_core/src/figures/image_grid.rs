@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView2};
 use serde_json::json;
 
-use super::figure::{Figure, Heading};
+use super::figure::{Figure, Heading, headed};
 use super::scene::{Mark, Scene};
 use super::text::Anchor;
 use super::theme;
@@ -41,17 +41,7 @@ impl ImageGrid {
         }
     }
 
-    /// Title above the grid.
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.heading.title = title.into();
-        self
-    }
-
-    /// Caption, for the JSON file.
-    pub fn caption(mut self, caption: impl Into<String>) -> Self {
-        self.heading.caption = caption.into();
-        self
-    }
+    headed!();
 
     /// Images in a row; as square as possible unless said otherwise.
     pub fn columns(mut self, columns: usize) -> Self {

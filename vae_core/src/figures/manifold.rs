@@ -4,7 +4,7 @@ use ndarray::Array2;
 use serde_json::json;
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::figure::{Figure, Heading};
+use super::figure::{Figure, Heading, headed};
 use super::image_grid::mosaic;
 use super::scene::{Mark, Scene};
 use super::text::Anchor;
@@ -48,17 +48,7 @@ impl Manifold {
         Self { heading: Heading::new(id), images, height, width, zoom: None }
     }
 
-    /// Title above the grid.
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.heading.title = title.into();
-        self
-    }
-
-    /// Caption, for the JSON file.
-    pub fn caption(mut self, caption: impl Into<String>) -> Self {
-        self.heading.caption = caption.into();
-        self
-    }
+    headed!();
 
     /// Side of a drawn pixel; by default the grid is about 560 pixels high.
     pub fn zoom(mut self, zoom: usize) -> Self {
