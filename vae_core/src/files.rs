@@ -9,6 +9,9 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::{Error, Result};
 
+/// How the names of unfinished files begin.
+const PARTIAL: &str = ".partial-";
+
 /// Writes to a temporary file beside `path`, syncs it and renames it: a crash or a full disk leaves the old file.
 ///
 /// # Errors
@@ -19,10 +22,23 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file = builder.prefix(".partial-").tempfile_in(folder).map_err(Error::io("create a file in", folder))?;
+    let mut file = builder.prefix(PARTIAL).tempfile_in(folder).map_err(Error::io("create a file in", folder))?;
     file.write_all(bytes).map_err(Error::io("write", path))?;
     file.as_file().sync_all().map_err(Error::io("write", path))?;
     file.persist(path).map_err(|e| Error::io("rename to", path)(e.error))?;
+    Ok(())
+}
+
+/// Removes what a killed [`write_atomic`] left in a folder that nobody else writes to.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove_scraps(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).map_err(Error::io("read", folder))?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
+            fs::remove_file(entry.path()).map_err(Error::io("remove", entry.path()))?;
+        }
+    }
     Ok(())
 }
 

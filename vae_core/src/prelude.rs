@@ -15,11 +15,12 @@ pub use crate::optim::{EpsilonPlace, OptimiserConfig, Schedule};
 pub use crate::reference::{Source, lower_bound_curves};
 pub use crate::rng::{Stream, rng};
 pub use crate::runs::store::{run, run_all};
-pub use crate::runs::summary::{means, values};
+pub use crate::runs::summary::{mean_curve, means, values};
 pub use crate::runs::{
     Budget, EarlyStop, Objective, Profile, Provenance, Quantity, Run, RunConfig, RunResult, RunStore, WeightPrior,
     param,
 };
-pub use crate::train::{History, Outcome, Record, RecordAt, Trainer};
+pub use crate::train::observer::{Checkpointer, Progress, StopFlag};
+pub use crate::train::{Control, Event, History, Observer, Outcome, Record, RecordAt, Trainer};
 pub use crate::{Error, Result};
-pub use ndarray::{Array1, Array2, s};
+pub use ndarray::{Array1, Array2, Axis, concatenate, s};

@@ -15,7 +15,7 @@ pub type Rng = ChaCha8Rng;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Stream {
-    /// Initial weights; index = tensor.
+    /// Initial weights; index = place of the tensor in the flat parameter vector.
     Init = 1,
     /// Order of the data; index = epoch.
     Shuffle = 2,

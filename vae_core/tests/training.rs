@@ -1,5 +1,5 @@
 //! Training as a whole: it learns, repeats, resumes bit for bit, and fails well.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::Path;
 
@@ -130,6 +130,12 @@ fn divergence_is_an_error_and_keeps_the_last_good_parameters() {
     let Error::NonFinite { step, .. } = &error else { panic!("{error}") };
     assert_eq!(*step, trainer.updates() + 1);
     assert!(trainer.model().params().iter().all(|p| p.is_finite()));
+    assert!(trainer.evaluate(&data.valid, config.evaluation).unwrap().bound.is_finite());
+    // through the store: a typed error, and the last good model on disk
+    let folder = tempfile::tempdir().unwrap();
+    let store = RunStore::at(folder.path());
+    assert!(matches!(store.run(&config), Err(Error::NonFinite { .. })));
+    assert!(store.path(&config).join("last_good.safetensors").exists() && store.read(&config).unwrap().is_none());
 }
 
 #[test]
@@ -200,13 +206,26 @@ fn early_stopping_is_part_of_the_configuration() {
     let run = store.run(&config).unwrap();
     assert_eq!(run.history().records.len(), 3);
     assert!(run.result.stopped.is_some() && store.read(&config).unwrap().is_some());
+    // the trainer alone does the same, and again if it is asked again
+    let data = config.data.load().unwrap();
+    let mut trainer = Trainer::new(&config, &data).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(trainer.fit(&data, &mut []).unwrap(), Outcome::EarlyStopped(_)));
+        assert_eq!(bits(trainer.model().params()), bits(run.model.params()));
+    }
 }
 
 #[test]
 fn nonsense_configurations_are_refused() {
     let data = small().data.load().unwrap();
     type Change = fn(&mut RunConfig);
-    let changes: [Change; 9] = [
+    let changes: [Change; 15] = [
+        |c| c.model.encoder = vec![1 << 20, 1 << 20],
+        |c| c.evaluation.samples = usize::MAX,
+        |c| c.budget = Budget::Samples(49),
+        |c| c.record = RecordAt::Epochs(0),
+        |c| c.early_stop = Some(EarlyStop { patience: 1, min_delta: f64::NAN }),
+        |c| c.early_stop = Some(EarlyStop { patience: 0, min_delta: 0.0 }),
         |c| c.batch = 0,
         |c| c.batch = 601,
         |c| c.batch = usize::MAX,
@@ -305,5 +324,60 @@ fn constant_decoders_give_the_known_bounds() {
     println!("constant pixel means: train {train:.2}, validation {valid:.2}, test {test:.2}; k/256");
     for (found, reference) in [(train, -205.98), (valid, -204.44), (test, -205.51)] {
         assert!((found - reference).abs() < 0.02, "{found} is not {reference}");
+    }
+}
+
+/// Names, shapes and orientation of the exported parameters, by computing the encoder's first layer from the file alone.
+#[test]
+fn exported_parameters_are_what_the_documentation_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = RunStore::at(folder.path());
+    store.progress_lines = 0;
+    let mut config = small().budget(Budget::Epochs(1));
+    config.model.encoder = vec![]; // the head is then the first layer
+    let run = store.run(&config).unwrap();
+    let path = folder.path().join("export.safetensors");
+    run.export_parameters(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut names: Vec<&str> = file.names();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "decoder.0.bias",
+            "decoder.0.weight",
+            "likelihood.bias",
+            "likelihood.weight",
+            "posterior.bias",
+            "posterior.weight"
+        ]
+    );
+    let tensor = |name: &str| -> (Vec<usize>, Vec<f32>) {
+        let t = file.tensor(name).unwrap();
+        (t.shape().to_vec(), t.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+    };
+    let ((shape, w), (_, b)) = (tensor("posterior.weight"), tensor("posterior.bias"));
+    assert_eq!(shape, [784, 6]);
+    let x = config.data.load().unwrap().valid.prepared(&config.preprocess, 1).unwrap();
+    let (mu, log_var) = run.model.encode(&x).unwrap();
+    for j in 0..6 {
+        let h: f32 = b[j] + (0..784).map(|i| x[[0, i]] * w[i * 6 + j]).sum::<f32>();
+        let model = if j < 3 { mu[[0, j]] } else { log_var[[0, j - 3]] };
+        assert!((h - model).abs() < 1e-4, "{h} {model}");
+    }
+}
+
+/// The authors' protocol V0 on MNIST, against their trace: `cargo test --release -- --ignored authors` (a minute or two).
+#[test]
+#[ignore = "needs MNIST and minutes"]
+fn the_authors_protocol_follows_their_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = RunConfig::report(DatasetConfig::new(DatasetKind::Mnist)).budget(Budget::Samples(1_000_000));
+    let run = RunStore::at(folder.path()).run(&config).unwrap();
+    for (samples, train, valid, within) in [(50_000, -190.5, -169.2, 4.0), (1_000_000, -132.7, -132.3, 1.5)] {
+        let r = run.history().at(samples).unwrap();
+        println!("{samples}: train {:.2} ({train}), validation {:.2} ({valid})", r.train.bound, r.valid.bound);
+        assert!((r.train.bound - train).abs() < within && (r.valid.bound - valid).abs() < within);
     }
 }

@@ -1,7 +1,8 @@
 //! Where things are in the checkout.
 use std::{
-    env,
+    env, io,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, bail};
@@ -76,6 +77,17 @@ impl Checkout {
             _ => self.root.join("data"),
         }
     }
+}
+
+/// Makes the folders that the environment names absolute for a program that works elsewhere: a relative path is meant from
+/// the current folder, and the kernel works in `notebooks/`.
+pub fn absolute_folders(command: &mut Command) -> io::Result<()> {
+    for variable in ["VAEB_DATA", "VAEB_RUNS", "VAEB_FIGURES"] {
+        if let Some(folder) = env::var_os(variable).filter(|folder| !folder.is_empty()) {
+            command.env(variable, std::path::absolute(folder)?);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

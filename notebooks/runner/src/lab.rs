@@ -3,7 +3,8 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use crate::{checkout::Checkout, kernel, tool};
+use crate::checkout::{Checkout, absolute_folders};
+use crate::{kernel, tool};
 
 /// Runs `jupyter lab` in `notebooks/`, on the loopback interface, with a token, until the user ends it.
 pub fn lab(checkout: &Checkout, args: &[String]) -> anyhow::Result<()> {
@@ -33,6 +34,7 @@ pub fn lab(checkout: &Checkout, args: &[String]) -> anyhow::Result<()> {
         println!("Running as root (in a container?): the notebooks have all its rights.");
         lab.arg("--allow-root"); // JupyterLab refuses otherwise
     }
+    absolute_folders(&mut lab)?;
     lab.args(args).current_dir(checkout.notebooks());
     println!("Opening JupyterLab; Ctrl-C twice ends it.");
     // Ctrl-C must reach JupyterLab alone.

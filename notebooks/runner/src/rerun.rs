@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cell_error::{self, CellError, Outputs, strip_ansi},
-    checkout::Checkout,
+    checkout::{Checkout, absolute_folders},
     kernel,
     names::Notebook,
     tool::{clock, explain, spinner},
@@ -235,13 +235,8 @@ fn start(checkout: &Checkout, job: &Job, profile: Profile, figures: &Path) -> an
     let private = checkout.venv().join("share/headless");
     let mut python = Command::new(checkout.venv_bin("python"));
     python.args(["-I", "-u", "-c", EXECUTE]).arg(serde_json::to_string(job)?);
+    absolute_folders(&mut python)?;
     python.env("VAEB_PROFILE", profile.name()).env("VAEB_FIGURES", figures);
-    for variable in ["VAEB_DATA", "VAEB_RUNS"] {
-        if let Some(dir) = env::var_os(variable).filter(|d| !d.is_empty()) {
-            // The kernel works in notebooks/, a relative path is meant from here.
-            python.env(variable, std::path::absolute(dir)?);
-        }
-    }
     // The user's Jupyter settings have no say in a reproducible run, and nothing is left in the home directory.
     for (variable, dir) in [
         ("JUPYTER_CONFIG_DIR", "config"),

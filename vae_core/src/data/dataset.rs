@@ -162,10 +162,17 @@ impl Images {
     /// # Errors
     /// None that a valid preprocessing can cause.
     pub fn prepared(&self, preprocess: &Preprocess, n: usize) -> Result<Array2<f32>> {
-        let rows: Vec<usize> = (0..n.min(self.len())).collect();
+        self.prepared_rows(preprocess, &(0..n.min(self.len())).collect::<Vec<_>>())
+    }
+
+    /// These images, in this order, as the model sees them, `[rows, D]`.
+    ///
+    /// # Errors
+    /// If there is no image of that number.
+    pub fn prepared_rows(&self, preprocess: &Preprocess, rows: &[usize]) -> Result<Array2<f32>> {
         let mut x = Array2::zeros((rows.len(), self.pixels.ncols()));
         if let Some(out) = x.as_slice_mut() {
-            preprocess.prepare().gather(&self.pixels, &rows, 0, out)?;
+            preprocess.prepare().gather(&self.pixels, rows, 0, out)?;
         }
         Ok(x)
     }

@@ -131,14 +131,20 @@ impl<F: Real> Workspace<F> {
     }
 }
 
+/// More samples per datapoint than this would not fit the buffers of a step.
+const MAX_SAMPLES: usize = 100_000;
+
 impl Estimator {
     /// Checks L.
     ///
     /// # Errors
-    /// [`Error::Config`] if L = 0.
+    /// [`Error::Config`] if L is 0 or beyond 10⁵.
     pub fn validate(&self) -> Result<()> {
         if self.samples == 0 {
             return Err(Error::config("estimator.samples", "is 0; L must be at least 1"));
+        }
+        if self.samples > MAX_SAMPLES {
+            return Err(Error::config("estimator.samples", format!("is {}; use at most {MAX_SAMPLES}", self.samples)));
         }
         Ok(())
     }

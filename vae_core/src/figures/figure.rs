@@ -101,8 +101,10 @@ impl Heading {
         if self.id.is_empty() || self.id.len() > 100 || !self.id.chars().all(valid) {
             return Err(self.error("its id must be 1 to 100 lower-case letters, digits, `_` or `-`: it names files"));
         }
-        if !provenance.dataset.is_empty() {
-            let note = format!("data: {}", provenance.dataset);
+        let known = [&provenance.dataset, &provenance.preprocessing].into_iter().filter(|text| !text.is_empty());
+        let data_note = known.map(String::as_str).collect::<Vec<_>>().join(", ");
+        if !data_note.is_empty() {
+            let note = format!("data: {data_note}");
             for line in scene.face.wrap(&note, theme::NOTE, scene.width - 20.0) {
                 let at = (scene.width - 10.0, scene.height + 5.0);
                 scene.text(line, at, theme::NOTE, theme::FAINT_INK, Anchor::End);
@@ -119,7 +121,12 @@ impl Heading {
         let (small, large) = scene.to_bitmaps().map_err(of_this_figure)?;
         let (inline_png, png) =
             (small.encode(1.0).map_err(of_this_figure)?, large.encode(2.0).map_err(of_this_figure)?);
-        let (title, caption) = (plain(&self.title), plain(&self.caption));
+        let title = plain(&self.title);
+        let caption = match (plain(&self.caption), data_note.is_empty()) {
+            (caption, true) => caption,
+            (caption, false) if caption.is_empty() => format!("{title}. Data: {data_note}."),
+            (caption, false) => format!("{caption} Data: {data_note}."),
+        };
         Ok(Figure { id: self.id, title, caption, provenance, svg, png, inline_png, data })
     }
 }
@@ -199,7 +206,11 @@ mod tests {
         let begins: Vec<_> = bundle.lines().filter_map(|l| l.strip_prefix("EVCXR_BEGIN_CONTENT ")).collect();
         assert_eq!(begins, ["image/svg+xml", "image/png", "text/plain"]);
         assert_eq!(bundle.lines().filter(|l| *l == "EVCXR_END_CONTENT").count(), 3);
-        assert!(bundle.ends_with("EVCXR_BEGIN_CONTENT text/plain\nN_z\nMade up.\nEVCXR_END_CONTENT\n"));
+        assert!(
+            bundle.ends_with(
+                "EVCXR_BEGIN_CONTENT text/plain\nN_z\nMade up. Data: synthetic digits.\nEVCXR_END_CONTENT\n"
+            )
+        );
         let mut lines = bundle.lines().skip_while(|l| !l.ends_with("image/png"));
         let png = BASE64_STANDARD.decode(lines.nth(1).unwrap()).unwrap();
         assert_eq!(png, figure.inline_png);

@@ -119,11 +119,8 @@ impl Vae<f32> {
     pub fn elbo(&self, x: &Array2<f32>, estimator: Estimator, seed: u64) -> Result<Bound> {
         estimator.validate()?;
         self.check(self.data_width(), x, "x [M, D]")?;
-        let x = slice(x.view());
-        let mut rows = x.chunks(BLOCK * self.data_width());
-        self.elbo_of_blocks(x.len() / self.data_width(), estimator, seed, |_, _| {
-            Ok(rows.next().unwrap_or(&[]).to_vec())
-        })
+        let (x, d) = (slice(x.view()), self.data_width());
+        self.elbo_of_blocks(x.len() / d, estimator, seed, |first, count| Ok(x[first * d..(first + count) * d].to_vec()))
     }
 
     /// The lower bound over `n` datapoints that `block(first, count)` supplies; block b uses index b of the evaluation stream.
@@ -137,10 +134,11 @@ impl Vae<f32> {
         if n == 0 {
             return Err(Error::config("x", "has no rows; a bound needs at least one datapoint"));
         }
-        let mut ws = Workspace::new(self, &estimator, BLOCK.min(n), false);
+        let size = (BLOCK / estimator.samples).clamp(1, n);
+        let mut ws = Workspace::new(self, &estimator, size, false);
         let (mut reconstruction, mut kl) = (0.0, 0.0);
-        for (b, first) in (0..n).step_by(BLOCK).enumerate() {
-            let count = BLOCK.min(n - first);
+        for (b, first) in (0..n).step_by(size).enumerate() {
+            let count = size.min(n - first);
             ws.draw_noise(count, self.latent(), &mut rng(seed, Stream::Evaluation, b as u64));
             let part = estimator.value(self, &block(first, count)?, &mut ws)?;
             reconstruction += part.reconstruction * count as f64;

@@ -49,11 +49,14 @@ impl Default for ModelConfig {
 /// Layers beyond this width are refused: they would not fit any machine that this crate is for.
 const MAX_WIDTH: usize = 1 << 20;
 
+/// Models beyond this size are refused, for the same reason: parameters, gradient and optimiser would take 4 GiB and more.
+const MAX_PARAMETERS: usize = 1 << 28;
+
 impl ModelConfig {
     /// Checks all fields.
     ///
     /// # Errors
-    /// [`Error::Config`] for a zero or absurd width.
+    /// [`Error::Config`] for a zero or absurd width, or too many parameters.
     pub fn validate(&self, d: usize) -> Result<()> {
         let widths = self.encoder.iter().map(|&w| ("model.encoder", w));
         let widths = widths.chain(self.decoder.iter().map(|&w| ("model.decoder", w)));
@@ -61,6 +64,19 @@ impl ModelConfig {
             if width == 0 || width > MAX_WIDTH {
                 return Err(Error::config(field, format!("has a layer of {width} units; use 1 to {MAX_WIDTH}")));
             }
+        }
+        let head = Likelihood::<f32>::head_width(&self.likelihood, d);
+        let chain = |inputs: usize, hidden: &[usize], head: usize| -> usize {
+            let widths: Vec<usize> = std::iter::once(inputs).chain(hidden.iter().copied()).chain([head]).collect();
+            widths.windows(2).fold(0, |sum: usize, w| sum.saturating_add((w[0] + 1).saturating_mul(w[1])))
+        };
+        let encoder = chain(d, &self.encoder, 2 * self.latent);
+        let size = encoder.saturating_add(chain(self.latent, &self.decoder, head));
+        if size > MAX_PARAMETERS {
+            return Err(Error::config(
+                "model",
+                format!("has {size} parameters; use layers with at most {MAX_PARAMETERS}"),
+            ));
         }
         self.init.validate()
     }

@@ -67,16 +67,15 @@ impl Dense {
         saved: &[F],
         delta: &mut [F],
         dx: Option<&mut [F]>,
-        rows: usize,
     ) -> Result<()> {
-        let delta = &mut delta[..rows * self.outputs];
-        self.activation.backward(delta, &saved[..rows * self.outputs]);
+        let rows = delta.len() / self.outputs;
+        self.activation.backward(delta, &saved[..delta.len()]);
         let d = Mat::new(&*delta, rows, self.outputs);
         matmul(&mut grads[self.weight.clone()], Mat::new(x, rows, self.inputs).t(), d, false)?;
         vmath::column_sums(&mut grads[self.bias.clone()], delta);
         if let Some(dx) = dx {
             let w = Mat::new(&params[self.weight.clone()], self.inputs, self.outputs);
-            matmul(dx, Mat::new(&*delta, rows, self.outputs), w.t(), false)?;
+            matmul(dx, d, w.t(), false)?;
         }
         Ok(())
     }

@@ -114,7 +114,7 @@ impl Mlp {
             let saved = if layer.activation.needs_input() { &trace.pre[k] } else { &trace.outputs[k] };
             let (before, here) = trace.deltas.split_at_mut(k);
             let next = if k == 0 { dx.as_deref_mut() } else { before.last_mut().map(Vec::as_mut_slice) };
-            layer.backward(params, grads, input, saved, &mut here[0], next, rows)?;
+            layer.backward(params, grads, input, saved, &mut here[0][..rows * layer.outputs], next)?;
         }
         Ok(())
     }

@@ -10,6 +10,11 @@ use pulp::Arch;
 /// the vector code through a shim that is not inlined, and is then compiled for the baseline machine.
 struct Once;
 
+impl Once {
+    #[inline(always)]
+    fn spend(self) {}
+}
+
 /// Runs the expression compiled for the machine's vector units.
 macro_rules! vectorised {
     ($body:expr) => {{
@@ -17,7 +22,7 @@ macro_rules! vectorised {
         Arch::new().dispatch(
             #[inline(always)]
             move || {
-                drop(once);
+                once.spend();
                 $body
             },
         )

@@ -98,6 +98,7 @@ mod tests {
         let authors = of(20).into_iter().find(|c| c.source == Source::Authors).unwrap();
         assert!((last(&authors).0 + 100.2).abs() < 0.1 && (last(&authors).1 + 101.6).abs() < 0.1);
         let paper = of(3).into_iter().find(|c| c.source == Source::KingmaWelling).unwrap();
-        assert!((last(&paper).0 + 130.3).abs() < 0.1 && (last(&paper).1 + 133.4).abs() < 0.1);
+        let (train, test) = paper.at(100_000_000).unwrap();
+        assert!((train + 130.3).abs() < 0.1 && (test + 133.4).abs() < 0.1 && paper.at(10_000).is_none());
     }
 }

@@ -10,7 +10,7 @@ use crate::estimators::Estimator;
 use crate::likelihoods::LikelihoodConfig;
 use crate::models::ModelConfig;
 use crate::optim::{OptimiserConfig, Schedule};
-use crate::train::RecordAt;
+use crate::train::{History, RecordAt};
 use crate::{Error, Result};
 
 /// When a run ends. Whole updates: what is left of a minibatch is dropped.
@@ -96,6 +96,28 @@ pub struct EarlyStop {
     pub patience: u64,
     /// What counts as a rise, nats per datapoint.
     pub min_delta: f64,
+}
+
+impl EarlyStop {
+    /// Why a run with this history should stop, if it should.
+    pub fn reason(&self, history: &History) -> Option<String> {
+        let (mut best, mut waited) = (f64::NEG_INFINITY, 0);
+        for record in &history.records {
+            if record.valid.bound > best + self.min_delta || best == f64::NEG_INFINITY {
+                (best, waited) = (record.valid.bound, 0);
+            } else {
+                waited += 1;
+            }
+        }
+        (waited >= self.patience).then(|| format!("the validation bound has not risen for {waited} records"))
+    }
+
+    fn validate(&self) -> Result<()> {
+        if self.patience > 0 && self.min_delta.is_finite() {
+            return Ok(());
+        }
+        Err(Error::config("early_stop", format!("needs patience ≥ 1 and a finite min_delta, not {self:?}")))
+    }
 }
 
 /// Everything that determines a run. Two runs with equal configurations have equal results, bit for bit, on one CPU.
@@ -206,6 +228,10 @@ impl RunConfig {
         self.evaluation.validate()?;
         self.optimiser.validate()?;
         self.schedule.validate()?;
+        self.record.validate()?;
+        if let Some(rule) = &self.early_stop {
+            rule.validate()?;
+        }
         if let WeightPrior::Gaussian { precision } = self.weight_prior
             && !(precision.is_finite() && precision >= 0.0)
         {

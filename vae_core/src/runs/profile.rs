@@ -78,12 +78,13 @@ impl std::fmt::Display for Profile {
     }
 }
 
-/// A notebook parameter: the environment variable `name`, or the default.
+/// A notebook parameter: `VAEB_` and the name in the environment (`VAEB_EPOCHS` for `EPOCHS`), or the default.
 ///
 /// # Errors
 /// [`Error::Config`] if the variable is set to something that is not a `T`.
 pub fn param<T: FromStr>(name: &str, default: T) -> Result<T> {
-    match std::env::var(name) {
+    let name = format!("VAEB_{name}");
+    match std::env::var(&name) {
         Err(_) => Ok(default),
         Ok(text) => text.trim().parse().map_err(|_| {
             Error::config(

@@ -13,6 +13,8 @@ pub struct Provenance {
     pub dataset: String,
     /// SHA-256 of its pixels.
     pub dataset_sha256: String,
+    /// How intensities became x ("grey k/256", …); empty where that is not known.
+    pub preprocessing: String,
     /// Seeds of the runs shown.
     pub seeds: Vec<u64>,
     /// Configurations of the runs shown.
@@ -45,6 +47,7 @@ impl Provenance {
         Self {
             dataset: dataset.into(),
             dataset_sha256: dataset_sha256.into(),
+            preprocessing: String::new(),
             seeds: seeds.into(),
             configs: configs.into(),
             vae_core: env!("CARGO_PKG_VERSION").to_owned(),
@@ -54,8 +57,8 @@ impl Provenance {
         }
     }
 
-    /// That of a figure which shows these runs. The commit is that of the code which trained them; where they differ, all
-    /// are named.
+    /// That of a figure which shows these runs. The commit is that at which they were trained; where they differ, all are
+    /// named.
     pub fn of_runs(runs: &[Run]) -> Self {
         let unique = |values: Vec<String>| {
             let mut kept: Vec<String> = Vec::new();
@@ -73,7 +76,8 @@ impl Provenance {
         let configs: Vec<_> = runs.iter().map(|r| r.result.config.to_json()).collect();
         let here =
             Self::collect(each(|r| r.result.dataset.0.clone()), each(|r| r.result.dataset.1.clone()), seeds, configs);
-        Self { git_commit: each(|r| r.result.git_commit.clone()), ..here }
+        let preprocessing = each(|r| r.result.config.preprocess.describe());
+        Self { git_commit: each(|r| r.result.git_commit.clone()), preprocessing, ..here }
     }
 }
 

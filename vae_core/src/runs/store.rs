@@ -1,14 +1,14 @@
 //! The store of runs: a run that was made is read, one that was cut off goes on, any other is trained.
 //!
 //! `<store>/<hash>/` holds `result.json` and `model.safetensors` of a finished run, `checkpoint.safetensors` of one that
-//! was cut off, and `lock`. The store is `VAEB_RUNS`, or `data/runs` in
+//! was cut off, `last_good.safetensors` of one that diverged, and `lock`. The store is `VAEB_RUNS`, or `data/runs` in
 //! the checkout.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,13 +18,13 @@ use crate::data::dataset::{Dataset, DatasetConfig};
 use crate::data::locate::project_root;
 use crate::estimators::Bound;
 use crate::figures::Curve;
-use crate::files::{TensorFile, read_tensors, write_atomic, write_tensors};
+use crate::files::{TensorFile, read_tensors, remove_scraps, write_atomic, write_tensors};
 use crate::models::Vae;
-use crate::train::observer::{Checkpointer, EarlyStopping, Observer, Progress, StopFlag};
+use crate::train::observer::{Checkpointer, Observer, Progress, StopFlag};
 use crate::train::{History, Outcome, Trainer, checkpoint};
 use crate::{Error, Result};
 
-/// What a run gave. Equal configurations give equal results but for `seconds`.
+/// What a run gave. Equal configurations give equal results but for `seconds` and `git_commit`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunResult {
     /// The configuration.
@@ -37,11 +37,11 @@ pub struct RunResult {
     pub valid: Bound,
     /// On the test split, at the end.
     pub test: Bound,
-    /// Empty for a finished run; otherwise why it stopped.
+    /// Why it ended before its budget, if it did: early stopping, or a request.
     pub stopped: Option<String>,
-    /// Commit of the code that trained it, with "-dirty" where that had been changed; empty outside a checkout.
+    /// Commit of the checkout when it was finished, with "-dirty" where the code had been changed; empty outside one.
     pub git_commit: String,
-    /// Training time in seconds, checkpoints and records included, over all its parts.
+    /// Seconds spent in updates and records.
     pub seconds: f64,
 }
 
@@ -114,7 +114,8 @@ pub struct RunStore {
 impl RunStore {
     /// In `VAEB_RUNS`, or `data/runs` in the checkout.
     pub fn open() -> Self {
-        Self::at(std::env::var_os("VAEB_RUNS").map_or_else(|| project_root().join("data").join("runs"), PathBuf::from))
+        let set = std::env::var_os("VAEB_RUNS").filter(|folder| !folder.is_empty());
+        Self::at(set.map_or_else(|| project_root().join("data").join("runs"), PathBuf::from))
     }
 
     /// In this folder, which is made when needed.
@@ -144,11 +145,11 @@ impl RunStore {
     }
 
     /// The run of this configuration on these data: read if it was made, continued if it was cut off, trained otherwise.
-    /// A run that was asked to stop is returned as it is, and goes on when it is asked for again.
+    /// A run that was asked to stop is returned as it is; it goes on when it is asked for again without a standing request.
     ///
     /// # Errors
-    /// [`Error::Config`], [`Error::Io`]; [`Error::NonFinite`] if training diverged: the checkpoint then holds the last good
-    /// parameters.
+    /// [`Error::Config`], [`Error::Io`]; [`Error::NonFinite`] if training diverged: `last_good.safetensors` then holds the
+    /// parameters of the last record.
     pub fn run_on(&self, config: &RunConfig, data: &Dataset) -> Result<Run> {
         self.run_labelled(config, data, "")
     }
@@ -225,61 +226,56 @@ impl RunStore {
     }
 
     fn run_labelled(&self, config: &RunConfig, data: &Dataset, label: &str) -> Result<Run> {
+        let fresh = Trainer::new(config, data)?; // refuses nonsense before anything is written
         let folder = self.path(config);
         fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
         let lock = File::create(folder.join("lock")).map_err(Error::io("create", folder.join("lock")))?;
-        if lock.try_lock().is_err() {
+        // A file system without locks is no reason not to train.
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
             println!("{label}another process is training this run; waiting for it");
             lock.lock().map_err(Error::io("lock", folder.join("lock")))?;
         }
         if let Some(run) = self.read(config)? {
             return Ok(run);
         }
+        remove_scraps(&folder)?;
         let path = folder.join("checkpoint.safetensors");
-        let mut trainer = if path.exists() {
-            let trainer = checkpoint::load(config, data, &path)?;
+        let mut trainer = fresh;
+        if path.exists() {
+            trainer = checkpoint::load(config, data, &path)?;
             println!("{label}going on from update {} of {}", trainer.updates(), trainer.total_updates());
-            trainer
-        } else {
-            Trainer::new(config, data)?
-        };
-        let clock = folder.join("seconds");
-        let before: f64 = fs::read_to_string(&clock).ok().and_then(|s| s.parse().ok()).unwrap_or(0.0);
-        let start = Instant::now();
-        let outcome = self.fit(&mut trainer, data, label, &path);
-        let seconds = before + start.elapsed().as_secs_f64();
-        if !matches!(outcome, Ok(Outcome::Finished)) {
-            // what there is, is kept: stopped, diverged or out of disk
-            let kept =
-                checkpoint::save(&trainer, &path).and_then(|()| write_atomic(&clock, seconds.to_string().as_bytes()));
-            if outcome.is_ok() {
-                kept?;
-            }
         }
-        let stopped = match outcome? {
-            Outcome::Finished => None,
-            Outcome::Stopped(reason) => Some(reason),
+        let outcome = self.fit(&mut trainer, data, label, &path);
+        let (complete, stopped) = match outcome {
+            Ok(Outcome::Finished) => (true, None),
+            Ok(Outcome::EarlyStopped(reason)) => (true, Some(reason)),
+            Ok(Outcome::Stopped(reason)) => {
+                checkpoint::save(&trainer, &path)?;
+                (false, Some(reason))
+            }
+            Err(error @ Error::NonFinite { .. }) => {
+                write_tensors(&folder.join("last_good.safetensors"), &model_file(config, trainer.model()))?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
         };
         let result = RunResult {
             config: config.clone(),
             dataset: (data.name.clone(), data.sha256.clone()),
             history: trainer.history().clone(),
-            valid: trainer.evaluate(&data.valid, config.evaluation)?,
-            test: trainer.evaluate(&data.test, config.evaluation)?,
+            valid: finite("validation", &trainer, trainer.evaluate(&data.valid, config.evaluation)?)?,
+            test: finite("test", &trainer, trainer.evaluate(&data.test, config.evaluation)?)?,
             stopped,
             git_commit: git_commit(),
-            seconds,
+            seconds: trainer.seconds(),
         };
         let run = Run { result, model: trainer.model().clone() };
-        let by_rule = config.early_stop.is_some() && trainer.updates() < trainer.total_updates();
-        if run.result.stopped.is_none() || (by_rule && run.result.stopped.as_deref() != Some(StopFlag::REASON)) {
+        if complete {
             write_tensors(&folder.join("model.safetensors"), &model_file(config, &run.model))?;
             let json = serde_json::to_vec_pretty(&run.result).map_err(|e| Error::config("result", e.to_string()))?;
             write_atomic(&folder.join("result.json"), &json)?;
-            for done in [&path, &clock] {
-                if done.exists() {
-                    fs::remove_file(done).map_err(Error::io("remove", done))?;
-                }
+            if path.exists() {
+                fs::remove_file(&path).map_err(Error::io("remove", &path))?;
             }
         }
         Ok(run)
@@ -289,16 +285,20 @@ impl RunStore {
         let mut checkpointer = Checkpointer::new(checkpoint, u64::MAX, self.checkpoint_every);
         let mut stop = self.stop.clone();
         let mut progress = Progress::new(label, self.progress_lines);
-        let mut early = trainer.config().early_stop.map(|e| EarlyStopping::new(e.patience, e.min_delta));
         let mut observers: Vec<&mut dyn Observer> = vec![&mut checkpointer, &mut stop];
         if self.progress_lines > 0 {
             observers.push(&mut progress);
         }
-        if let Some(early) = &mut early {
-            observers.push(early);
-        }
         trainer.fit(data, &mut observers)
     }
+}
+
+/// A bound that can be stored, or the error that says which one cannot.
+fn finite(split: &str, trainer: &Trainer, bound: Bound) -> Result<Bound> {
+    if bound.bound.is_finite() {
+        return Ok(bound);
+    }
+    Err(Error::NonFinite { step: trainer.updates(), quantity: format!("the {split} bound"), value: bound.bound })
 }
 
 fn model_file(config: &RunConfig, model: &Vae<f32>) -> TensorFile {

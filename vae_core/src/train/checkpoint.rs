@@ -2,7 +2,7 @@
 //!
 //! One safetensors file, written to a temporary name and renamed. Tensors: `params` (f32), `optimiser.<slot>` (f32, as
 //! long as `params`), `window` (f64, `[2·updates of an epoch]`). Metadata entry `vae_core`: JSON with `format` (version),
-//! `config`, `updates` and `history`. The random streams need no state: each is a function of seed, stream and update.
+//! `config`, `updates`, `history`, `seconds` and `dataset_sha256`. The random streams need no state: each is a function of seed, stream and update.
 
 use std::path::Path;
 
@@ -24,6 +24,10 @@ struct Meta {
     config: RunConfig,
     updates: u64,
     history: History,
+    #[serde(default)]
+    seconds: f64,
+    #[serde(default)]
+    dataset_sha256: String,
 }
 
 /// Writes a checkpoint, atomically: a crash leaves the old one.
@@ -36,6 +40,8 @@ pub fn save(trainer: &Trainer, path: &Path) -> Result<()> {
         config: trainer.config().clone(),
         updates: trainer.updates(),
         history: trainer.history().clone(),
+        seconds: trainer.seconds(),
+        dataset_sha256: trainer.dataset_sha256().into(),
     };
     let mut file = TensorFile::new(serde_json::to_string(&meta).map_err(|e| bad(path, e))?);
     let n = trainer.model().params().len();
@@ -65,6 +71,9 @@ pub fn load(config: &RunConfig, data: &Dataset, path: &Path) -> Result<Trainer> 
     if meta.config != *config {
         return Err(bad(path, "belongs to another configuration"));
     }
+    if !meta.dataset_sha256.is_empty() && meta.dataset_sha256 != data.sha256 {
+        return Err(bad(path, "was trained on other data of the same name"));
+    }
     if meta.updates > trainer.total_updates() {
         return Err(bad(path, format!("is at update {} of {}", meta.updates, trainer.total_updates())));
     }
@@ -76,7 +85,7 @@ pub fn load(config: &RunConfig, data: &Dataset, path: &Path) -> Result<Trainer> 
     }
     let window = file.f64("window", 2 * trainer.window().len(), path)?;
     let window: Vec<[f64; 2]> = window.as_chunks::<2>().0.to_vec();
-    trainer.restore(&params, &slots, &window, meta.history, meta.updates);
+    trainer.restore(&params, &slots, &window, meta.history, (meta.updates, meta.seconds));
     Ok(trainer)
 }
 

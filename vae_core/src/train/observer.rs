@@ -97,41 +97,6 @@ fn clock(d: Duration) -> String {
     }
 }
 
-/// Stops when the validation bound has not risen by `min_delta` over the best for `patience` records.
-#[derive(Clone, Copy, Debug)]
-pub struct EarlyStopping {
-    patience: u64,
-    min_delta: f64,
-}
-
-impl EarlyStopping {
-    /// `min_delta` in nats per datapoint.
-    pub fn new(patience: u64, min_delta: f64) -> Self {
-        Self { patience, min_delta }
-    }
-}
-
-impl Observer for EarlyStopping {
-    fn observe(&mut self, event: &Event, trainer: &Trainer) -> Result<Control> {
-        if event.record.is_none() {
-            return Ok(Control::Continue);
-        }
-        // From the whole history, so that a resumed run stops where an uninterrupted one would.
-        let (mut best, mut waited) = (f64::NEG_INFINITY, 0);
-        for record in &trainer.history().records {
-            if record.valid.bound > best + self.min_delta || best == f64::NEG_INFINITY {
-                (best, waited) = (record.valid.bound, 0);
-            } else {
-                waited += 1;
-            }
-        }
-        if waited < self.patience {
-            return Ok(Control::Continue);
-        }
-        Ok(Control::Stop(format!("the validation bound has not risen for {waited} records")))
-    }
-}
-
 /// Writes a checkpoint every so many epochs or so many seconds, whichever comes first.
 #[derive(Clone, Debug)]
 pub struct Checkpointer {
@@ -160,7 +125,7 @@ impl Observer for Checkpointer {
     }
 }
 
-/// Stops when somebody (another thread, a signal handler) asks.
+/// Stops when somebody (another thread, a signal handler) asks, until [`reset`](Self::reset).
 #[derive(Clone, Debug, Default)]
 pub struct StopFlag(Arc<AtomicBool>);
 
@@ -171,6 +136,11 @@ impl StopFlag {
     /// Asks the run to stop after its current update.
     pub fn request(&self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes the request back: runs go on.
+    pub fn reset(&self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 

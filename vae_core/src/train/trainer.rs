@@ -1,5 +1,7 @@
 //! Algorithm 1: pick M datapoints, estimate the bound and its gradient, step uphill; until the budget is spent.
 
+use std::time::Instant;
+
 use super::history::{History, Record};
 use super::observer::{Control, Event, Observer};
 use crate::data::batches::Batches;
@@ -18,12 +20,14 @@ use crate::{Error, Result};
 pub enum Outcome {
     /// The budget is spent.
     Finished,
+    /// The configuration's early stopping ended it, for this reason.
+    EarlyStopped(String),
     /// An observer stopped it, for this reason; `fit` again goes on.
     Stopped(String),
 }
 
-/// Gradients beyond this are taken for a divergence, before they overflow.
-const GRADIENT_LIMIT: f32 = 1e30;
+/// Gradients whose absolute values sum to more are taken for a divergence, before their squares overflow.
+const GRADIENT_LIMIT: f32 = 1e18;
 
 /// A run under way: model, optimiser, position and history. A pure function of its configuration and the data.
 #[derive(Clone, Debug)]
@@ -38,9 +42,13 @@ pub struct Trainer {
     /// (reconstruction, KL) of the last epoch's minibatches; update u is in slot u mod length.
     window: Vec<[f64; 2]>,
     history: History,
+    /// The parameters at the last record, whose validation bound was finite (at first, the initial ones).
+    last_good: Vec<f32>,
+    seconds: f64,
     updates: u64,
     next_record: u64,
     n: usize,
+    dataset_sha256: String,
 }
 
 impl Trainer {
@@ -56,6 +64,9 @@ impl Trainer {
             ));
         }
         config.validate(data.dim())?;
+        if data.valid.is_empty() || data.test.is_empty() {
+            return Err(Error::config("data.limit", "leaves no validation or test images; allow at least one of each"));
+        }
         let n = data.train.len();
         let model = Vae::new(&config.model, data.dim(), config.seed)?;
         let batches = Batches::new(n, config.batch, config.batches, config.seed)?;
@@ -66,6 +77,8 @@ impl Trainer {
             ws: Workspace::new(&model, &config.estimator, config.batch, true),
             x: vec![0.0; config.batch * data.dim()],
             config: config.clone(),
+            last_good: model.params().to_vec(),
+            seconds: 0.0,
             model,
             batches,
             window,
@@ -73,19 +86,33 @@ impl Trainer {
             updates: 0,
             next_record: 0,
             n,
+            dataset_sha256: data.sha256.clone(),
         };
+        if trainer.total_updates() == 0 {
+            let m = config.batch;
+            return Err(Error::config("budget", format!("{:?} is less than one minibatch of {m}", config.budget)));
+        }
         trainer.schedule_record();
         Ok(trainer)
     }
 
-    /// Trains until the budget is spent or an observer stops it.
+    /// Trains until the budget is spent, the early stopping of the configuration applies, or an observer stops it.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] if the bound or the gradient is not finite: the model keeps the parameters from before that
-    /// update. Errors of the observers.
+    /// [`Error::NonFinite`] if a bound or the gradient is not finite; the model then holds the parameters of the last
+    /// record, the last that are known to be good. Errors of the observers.
     pub fn fit(&mut self, data: &Dataset, observers: &mut [&mut dyn Observer]) -> Result<Outcome> {
         while self.updates < self.total_updates() {
-            let event = self.step(data)?;
+            if let Some(reason) = self.early_stop() {
+                return Ok(Outcome::EarlyStopped(reason));
+            }
+            let event = match self.step(data) {
+                Err(error @ Error::NonFinite { .. }) => {
+                    self.model.params_mut().copy_from_slice(&self.last_good);
+                    return Err(error);
+                }
+                event => event?,
+            };
             let mut stop = None;
             for observer in observers.iter_mut() {
                 if let Control::Stop(reason) = observer.observe(&event, self)? {
@@ -99,17 +126,24 @@ impl Trainer {
         Ok(Outcome::Finished)
     }
 
+    /// Why to stop here, if a record was just taken and the configuration's rule says so.
+    fn early_stop(&self) -> Option<String> {
+        let here = self.history.last().is_some_and(|record| record.updates == self.updates);
+        self.config.early_stop.filter(|_| here).and_then(|rule| rule.reason(&self.history))
+    }
+
     /// One update.
     ///
     /// # Errors
-    /// As [`fit`](Self::fit).
+    /// [`Error::NonFinite`] as [`fit`](Self::fit), but the parameters are left as they are.
     pub fn step(&mut self, data: &Dataset) -> Result<Event> {
+        let start = Instant::now();
         let (update, m) = (self.updates, self.config.batch);
         let epoch = self.batches.epoch_of(update);
         self.preprocess.gather(&data.train.pixels, self.batches.rows(update), epoch, &mut self.x)?;
         self.ws.draw_noise(m, self.model.latent(), &mut rng(self.config.seed, Stream::Noise, update));
         let minibatch = self.config.estimator.gradient(&self.model, &self.x, &mut self.ws)?;
-        self.check("the bound", minibatch.bound, minibatch.bound.is_finite())?;
+        self.check(update + 1, "the bound", minibatch.bound, minibatch.bound.is_finite())?;
         self.finish_gradient()?;
         let total = self.config.budget.samples(m, self.batches.batches_per_epoch());
         let factor = self.config.schedule.factor(update * m as u64, total);
@@ -123,6 +157,7 @@ impl Trainer {
         } else {
             None
         };
+        self.seconds += start.elapsed().as_secs_f64();
         Ok(Event {
             updates: self.updates,
             samples: self.updates * m as u64,
@@ -134,29 +169,32 @@ impl Trainer {
     }
 
     /// Adds the weight prior and the scale of the objective, and checks the gradient.
-    ///
-    /// A NaN or an infinity anywhere in a layer's δ reaches its column sums, the gradient of the bias; so the biases are
-    /// looked at for all.
     fn finish_gradient(&mut self) -> Result<()> {
         let decay = self.config.weight_prior.per_datapoint(self.n, self.config.batch) as f32;
         let scale = self.config.objective.scale(self.n, self.config.batch) as f32;
         if scale != 1.0 || decay != 0.0 {
             vmath::zip(&mut self.ws.gradient, self.model.params(), |g, theta| scale * (g - decay * theta));
         }
-        let layers = self.model.encoder().layers().iter().chain(self.model.decoder().layers());
-        let size: f32 = layers.flat_map(|layer| &self.ws.gradient[layer.bias()]).map(|g| g.abs()).sum();
-        self.check("the absolute sum of the gradient of the biases", f64::from(size), size < GRADIENT_LIMIT)
+        let size = vmath::sum2(&self.ws.gradient, &self.ws.gradient, |g, _| g.abs());
+        self.check(
+            self.updates + 1,
+            "the sum of the gradient's absolute values",
+            f64::from(size),
+            size < GRADIENT_LIMIT,
+        )
     }
 
-    fn check(&self, quantity: &str, value: f64, good: bool) -> Result<()> {
+    fn check(&self, step: u64, quantity: &str, value: f64, good: bool) -> Result<()> {
         if good {
             return Ok(());
         }
-        Err(Error::NonFinite { step: self.updates + 1, quantity: quantity.into(), value })
+        Err(Error::NonFinite { step, quantity: quantity.into(), value })
     }
 
     fn record(&mut self, data: &Dataset) -> Result<Record> {
         let valid = self.evaluate(&data.valid, self.config.evaluation)?;
+        self.check(self.updates, "the validation bound", valid.bound, valid.bound.is_finite())?;
+        self.last_good.copy_from_slice(self.model.params());
         let samples = self.updates * self.config.batch as u64;
         let record = Record { updates: self.updates, samples, train: self.running_train_bound(), valid };
         self.history.records.push(record);
@@ -211,9 +249,18 @@ impl Trainer {
         self.updates
     }
 
+    /// Seconds spent in updates and records so far, before a checkpoint included.
+    pub fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
     /// The optimiser and its state.
     pub fn optimiser(&self) -> &Optimiser<f32> {
         &self.optimiser
+    }
+
+    pub(super) fn dataset_sha256(&self) -> &str {
+        &self.dataset_sha256
     }
 
     pub(super) fn window(&self) -> &[[f64; 2]] {
@@ -227,8 +274,10 @@ impl Trainer {
         slots: &[Vec<f32>],
         window: &[[f64; 2]],
         history: History,
-        updates: u64,
+        (updates, seconds): (u64, f64),
     ) {
+        self.last_good.copy_from_slice(params);
+        self.seconds = seconds;
         self.model.params_mut().copy_from_slice(params);
         for ((_, mine), saved) in self.optimiser.slots_mut().iter_mut().zip(slots) {
             mine.copy_from_slice(saved);
