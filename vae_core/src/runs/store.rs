@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use super::config::RunConfig;
 use super::provenance::{Provenance, git_commit};
+use super::summary::Quantity;
 use crate::data::dataset::{Dataset, DatasetConfig};
 use crate::data::locate::project_root;
-use crate::estimators::Bound;
-use crate::figures::Curve;
+use crate::estimators::{Bound, Form};
+use crate::figures::{Curve, mean_sd};
 use crate::files::{TensorFile, read_tensors, remove_scraps, write_atomic, write_tensors};
 use crate::models::Vae;
 use crate::train::observer::{Checkpointer, Observer, Progress, StopFlag};
@@ -60,15 +61,20 @@ impl Run {
         &self.result.history
     }
 
-    /// One line: what it was and where it ended.
+    /// Two lines: what it was, and where it ended.
     pub fn summary(&self) -> String {
         let (c, r) = (&self.result.config, &self.result);
         let samples = r.history.last().map_or(0, |r| r.samples);
-        let train = r.history.last().map_or(f64::NAN, |r| r.train.bound);
+        let [train, valid, test] =
+            [Quantity::Train, Quantity::Valid, Quantity::Test].map(|q| mean_sd(&[q.of(self)], 2));
         let stopped = r.stopped.as_ref().map_or(String::new(), |why| format!(" (stopped: {why})"));
         format!(
-            "{} · N_z {} · L^{:?} · {samples} samples · seed {} · bound, nats per datapoint: train {train:.2}, validation {:.2}, test {:.2}{stopped}",
-            r.dataset.0, c.model.latent, c.estimator.form, c.seed, r.valid.bound, r.test.bound
+            "{}, N_z {}, L{} estimator, seed {}, {samples} samples{stopped}\n\
+             lower bound in nats per datapoint: train {train} · validation {valid} · test {test}",
+            r.dataset.0,
+            c.model.latent,
+            if c.estimator.form == Form::A { "ᴬ" } else { "ᴮ" },
+            c.seed
         )
     }
 
