@@ -52,13 +52,13 @@ impl PublishedCurve {
             Source::Authors => "report's authors",
             Source::KingmaWelling => "Kingma & Welling",
         };
-        let line = |what: &str, values: &[f64], dashed| Reference {
-            label: format!("{who}, {what}"),
+        let line = |values: &[f64], dashed| Reference {
+            label: who.into(),
             samples: self.samples.clone(),
             values: values.to_vec(),
             dashed,
         };
-        [line("train", &self.train, false), line("held-out", &self.held_out, true)]
+        [line(&self.train, false), line(&self.held_out, true)]
     }
 }
 
