@@ -138,10 +138,10 @@ impl Scene {
         // Sine and cosine of the turn of the head.
         let sine = 0.62 * self.pose;
         let cosine = (1.0 - sine * sine).sqrt();
-        let u = (x - 10.0 - 0.5 * self.shift.0 - 0.8 * self.pose) / 9.2;
-        let v = (y - 13.6 - 0.5 * self.shift.1) / 13.6;
-        let gain = 1.0 + 0.09 * self.light.1;
-        let mut grey = 208.0 - 14.0 * v + 10.0 * self.light.0 * u;
+        let u = (x - 10.0 - 0.1 * self.shift.0 - 0.8 * self.pose) / 9.2;
+        let v = (y - 13.6 - 0.1 * self.shift.1) / 13.6;
+        let gain = 1.0 + 0.02 * self.light.1;
+        let mut grey = 208.0 - 14.0 * v + 3.0 * self.light.0 * u;
 
         // Neck and shoulders, then the hair behind the head, then the head.
         let neck = inside((u + 0.06 * self.pose).abs() - 0.52, 0.15) * inside(0.6 - v, 0.1);
@@ -155,7 +155,7 @@ impl Scene {
         let head = inside(squared.sqrt() - 0.97, 0.09);
         if head > 0.0 {
             let depth = (1.0 - squared.min(1.0)).sqrt();
-            let lambert = (0.45 * self.light.0 * u - 0.28 * v + 0.85 * depth).max(0.0);
+            let lambert = (0.12 * self.light.0 * u - 0.28 * v + 0.85 * depth).max(0.0);
             // Turned back, the place on the face that is seen here.
             let face = self.painted(u * cosine - depth * sine, v);
             grey += head * (face * (0.52 + 0.52 * lambert) - grey);
@@ -223,7 +223,7 @@ mod tests {
         // Stored results name this hash. It must not depend on the machine or on the number of threads.
         assert_eq!(
             sha256_hex([draw_all().as_slice().unwrap()]),
-            "7a010763b43bbdbe02225a85ef6fe9b026eef4db1a2b5c11e8d8fb6c3d621395"
+            "e82dabd92c26ab30b5366ac3bb1957081c886fe0001ef3357d1e63c32dbaa4c1"
         );
     }
 
