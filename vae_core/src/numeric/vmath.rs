@@ -161,11 +161,6 @@ fn total<F: Real>(mut sums: [F; LANES]) -> F {
     sums[0]
 }
 
-/// The sum of the squares, in f64.
-pub fn sum_of_squares<F: Real>(x: &[F]) -> f64 {
-    x.chunks(4096).map(|block| block.iter().map(|v| v.f64() * v.f64()).sum::<f64>()).sum()
-}
-
 /// `sums ← Σ_rows a`: the column sums of a row-major matrix with `sums.len()` columns.
 pub fn column_sums<F: Real>(sums: &mut [F], a: &[F]) {
     sums.fill(F::zero());
