@@ -115,16 +115,6 @@ impl<F: Real> Workspace<F> {
         }
     }
 
-    /// Head of the encoder after a step: μ, log σ² `[M, 2 N_z]`.
-    pub fn posterior_head(&self) -> &[F] {
-        self.encoder.head()
-    }
-
-    /// Head of the decoder after a step `[M·L, ·]`.
-    pub fn likelihood_head(&self) -> &[F] {
-        self.decoder.head()
-    }
-
     /// Terms of a sample's importance weight, of the last step: log p(x | z), log p(z), log q(z | x), each `[M·L]`.
     pub(crate) fn log_densities(&self) -> (&[F], &[F], &[F]) {
         (&self.log_px, &self.log_pz, &self.log_qz)

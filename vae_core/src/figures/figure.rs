@@ -131,6 +131,11 @@ impl Heading {
     }
 }
 
+/// One representation of a cell's value, in the Rust kernel's display protocol.
+pub(crate) fn content_block(mime: &str, body: &str) -> String {
+    format!("EVCXR_BEGIN_CONTENT {mime}\n{body}\nEVCXR_END_CONTENT\n")
+}
+
 impl Figure {
     /// Shows the figure in a notebook; the Rust kernel calls this for the last expression of a cell.
     pub fn evcxr_display(&self) {
@@ -139,14 +144,13 @@ impl Figure {
 
     /// The kernel's display protocol: SVG (where small), PNG and text, of which a viewer takes the best it can show.
     pub fn display_bundle(&self) -> String {
-        let block = |mime: &str, body: &str| format!("EVCXR_BEGIN_CONTENT {mime}\n{body}\nEVCXR_END_CONTENT\n");
         let mut bundle = String::new();
         if self.svg.len() <= LARGEST_INLINE_SVG {
-            bundle += &block("image/svg+xml", self.svg.trim_end());
+            bundle += &content_block("image/svg+xml", self.svg.trim_end());
         }
-        bundle += &block("image/png", &BASE64_STANDARD.encode(&self.inline_png));
+        bundle += &content_block("image/png", &BASE64_STANDARD.encode(&self.inline_png));
         let text = [self.title.as_str(), self.caption.as_str()].join("\n");
-        bundle + &block("text/plain", text.trim())
+        bundle + &content_block("text/plain", text.trim())
     }
 
     /// Writes `<id>.svg`, `<id>.png` (2×) and `<id>.json` into [`figures_dir`] and returns their paths.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::figure::content_block;
+
 /// Rows of text under column titles. It shows itself as Markdown; plain text is the same source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
@@ -48,8 +50,7 @@ impl Table {
     /// Shows the table under a notebook cell.
     pub fn evcxr_display(&self) {
         let text = self.to_markdown();
-        println!("EVCXR_BEGIN_CONTENT text/markdown\n{text}\nEVCXR_END_CONTENT");
-        println!("EVCXR_BEGIN_CONTENT text/plain\n{text}\nEVCXR_END_CONTENT");
+        print!("{}{}", content_block("text/markdown", &text), content_block("text/plain", &text));
     }
 }
 

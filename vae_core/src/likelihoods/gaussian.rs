@@ -8,7 +8,7 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use super::{Likelihood, rows};
-use crate::numeric::real::sigmoid;
+use crate::numeric::real::{LOG_2PI, sigmoid};
 use crate::numeric::{Real, vmath};
 use crate::rng::Rng;
 
@@ -29,8 +29,6 @@ pub struct Gaussian {
     /// How the mean leaves the network.
     pub mean: GaussianMean,
 }
-
-const LOG_2PI: f64 = 1.837_877_066_409_345_3;
 
 impl<F: Real> Likelihood<F> for Gaussian {
     fn head_width(&self, d: usize) -> usize {

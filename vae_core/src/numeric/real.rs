@@ -2,6 +2,9 @@
 
 use ndarray::NdFloat;
 
+/// log 2π.
+pub const LOG_2PI: f64 = 1.837_877_066_409_345_3;
+
 /// A floating-point number that the model can be made of.
 ///
 /// `exp_v`, `tanh_v` and `ln_1p_v` are the elementary functions of the training step. For `f32` they are branch-free

@@ -3,6 +3,7 @@
 //! The encoder's head `[M, 2 N_z]` holds μ, then log σ², and σ = exp(½ log σ²). The L samples of a datapoint lie in
 //! consecutive rows: row r of z and ε belongs to row r / L of the head.
 
+use crate::numeric::real::LOG_2PI;
 use crate::numeric::{Real, vmath};
 
 /// A diagonal Gaussian over N_z latent dimensions.
@@ -11,8 +12,6 @@ pub struct DiagonalGaussian {
     /// N_z.
     pub n_z: usize,
 }
-
-const LOG_2PI: f64 = 1.837_877_066_409_345_3;
 
 impl DiagonalGaussian {
     /// Width of the encoder's head.

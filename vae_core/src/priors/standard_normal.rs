@@ -1,13 +1,12 @@
 //! p(z) = N(0, I), section 3: log p(z) = −½ Σ_j (log 2π + z_j²).
 
 use super::Prior;
+use crate::numeric::real::LOG_2PI;
 use crate::numeric::{Real, vmath};
 
 /// N(0, I).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StandardNormalPrior;
-
-const LOG_2PI: f64 = 1.837_877_066_409_345_3;
 
 impl<F: Real> Prior<F> for StandardNormalPrior {
     fn log_prob(&self, z: &[F], n_z: usize, log_p: &mut [F]) {

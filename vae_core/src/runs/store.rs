@@ -166,13 +166,17 @@ impl RunStore {
     /// The first error of a run.
     pub fn run_all(&self, configs: &[RunConfig]) -> Result<Vec<Run>> {
         let mut data: Vec<(DatasetConfig, Dataset)> = Vec::new();
+        let mut slots: Vec<Option<Result<Run>>> = Vec::new();
         for config in configs {
-            if self.read(config)?.is_none() && data.iter().all(|d| d.0 != config.data) {
+            let made = self.read(config)?;
+            if made.is_none() && data.iter().all(|d| d.0 != config.data) {
                 data.push((config.data, config.data.load()?));
             }
+            slots.push(made.map(Ok));
         }
-        let queue: Mutex<VecDeque<usize>> = Mutex::new((0..configs.len()).collect());
-        let slots: Mutex<Vec<Option<Result<Run>>>> = Mutex::new(configs.iter().map(|_| None).collect());
+        let open = (0..configs.len()).filter(|&i| slots[i].is_none());
+        let queue: Mutex<VecDeque<usize>> = Mutex::new(open.collect());
+        let slots = Mutex::new(slots);
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(configs.len());
         std::thread::scope(|scope| {
             for _ in 0..threads {
