@@ -92,7 +92,8 @@ impl Axis {
         let within = |d: &i32| self.contains(10f64.powi(*d) * (1.0 + 1e-12)) || self.contains(10f64.powi(*d));
         let whole: Vec<i32> = self.decades().filter(within).collect();
         if whole.len() >= 2 {
-            let skip = whole.len().div_ceil(target.max(2)) as i32;
+            // Every `skip`-th decade; of `2 skip` consecutive ones two are multiples of `skip`, wherever they start.
+            let skip = whole.len().div_ceil(target.max(2)).min(whole.len() / 2) as i32;
             return whole
                 .into_iter()
                 .filter(|d| d.rem_euclid(skip) == 0)
@@ -233,6 +234,7 @@ mod tests {
         assert_eq!(labels(&Axis::log(1e3, 1e3), 6).len(), 2 + 1);
         assert_eq!(labels(&Axis::log(1e5, 3e5), 6), ["10⁵", "1.5·10⁵", "2·10⁵", "3·10⁵"]);
         assert_eq!(labels(&Axis::log(1e-100, 1e100), 5).len(), 5);
+        assert_eq!(labels(&Axis::log(2e-78, 3e-67), 0), ["10⁻⁷⁵", "10⁻⁷⁰"]);
         assert_eq!(labels(&Axis::linear(0.0, 4e7), 4), ["0", "10⁷", "2·10⁷", "3·10⁷", "4·10⁷"]);
     }
 
