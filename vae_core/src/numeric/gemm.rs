@@ -1,4 +1,5 @@
-//! Matrix products: a safe face for the `gemm` crate.
+//! Matrix products: one checked function; `f32` runs on the [`product`](super::product) kernel, `f64`, the plain reference, on
+//! the `gemm` crate.
 
 use super::Real;
 use crate::{Error, Result};
@@ -6,10 +7,12 @@ use crate::{Error, Result};
 /// A row-major matrix, or its transpose, seen through a slice.
 #[derive(Clone, Copy, Debug)]
 pub struct Mat<'a, F> {
-    data: &'a [F],
-    rows: usize,
-    cols: usize,
-    transposed: bool,
+    /// As stored: `rows × cols`, row by row.
+    pub(super) data: &'a [F],
+    pub(super) rows: usize,
+    pub(super) cols: usize,
+    /// Whether the matrix meant is the transpose of what is stored.
+    pub(super) transposed: bool,
 }
 
 impl<'a, F> Mat<'a, F> {
@@ -23,11 +26,11 @@ impl<'a, F> Mat<'a, F> {
         Self { transposed: !self.transposed, ..self }
     }
 
-    fn shape(&self) -> (usize, usize) {
+    pub(super) fn shape(&self) -> (usize, usize) {
         if self.transposed { (self.cols, self.rows) } else { (self.rows, self.cols) }
     }
 
-    fn strides(&self) -> (isize, isize) {
+    pub(super) fn strides(&self) -> (isize, isize) {
         let (row, col) = (self.cols as isize, 1);
         if self.transposed { (col, row) } else { (row, col) }
     }
@@ -60,31 +63,7 @@ pub fn matmul<F: Real>(c: &mut [F], a: Mat<'_, F>, b: Mat<'_, F>, accumulate: bo
         }
         return Ok(());
     }
-    let ((a_rs, a_cs), (b_rs, b_cs)) = (a.strides(), b.strides());
-    // SAFETY: the three shapes were checked against their slices above, and `c` is borrowed exclusively.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            c.as_mut_ptr(),
-            1,
-            n as isize,
-            accumulate,
-            a.data.as_ptr(),
-            a_cs,
-            a_rs,
-            b.data.as_ptr(),
-            b_cs,
-            b_rs,
-            F::one(),
-            F::one(),
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
+    F::multiply(&mut c[..m * n], a, b, accumulate);
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! Numbers: the two precisions, matrix products, vectorised elementary functions.
 
 pub mod gemm;
+pub mod isa;
+mod product;
 pub mod real;
 pub mod vmath;
 

@@ -2,6 +2,9 @@
 
 use ndarray::NdFloat;
 
+use super::gemm::Mat;
+use super::{isa, product};
+
 /// log 2π.
 pub const LOG_2PI: f64 = 1.837_877_066_409_345_3;
 
@@ -22,6 +25,9 @@ pub trait Real: NdFloat + Default + std::iter::Sum + 'static {
     fn tanh_v(self) -> Self;
     /// log(1 + t) for t in \[0, 1\].
     fn ln_1p_v(self) -> Self;
+    /// `C ← A·B`, or `C ← C + A·B` if `accumulate`. Not for general use: [`matmul`](super::gemm::matmul) checks the shapes.
+    #[doc(hidden)]
+    fn multiply(c: &mut [Self], a: Mat<'_, Self>, b: Mat<'_, Self>, accumulate: bool);
 }
 
 impl Real for f64 {
@@ -45,6 +51,20 @@ impl Real for f64 {
     #[inline(always)]
     fn ln_1p_v(self) -> Self {
         self.ln_1p()
+    }
+
+    fn multiply(c: &mut [Self], a: Mat<'_, Self>, b: Mat<'_, Self>, accumulate: bool) {
+        let ((m, k), (_, n)) = (a.shape(), b.shape());
+        let fits = |x: &Mat<'_, Self>| x.rows * x.cols <= x.data.len();
+        assert!(k == b.shape().0 && fits(&a) && fits(&b) && m * n <= c.len(), "shapes are checked by `matmul`");
+        let ((a_rs, a_cs), (b_rs, b_cs)) = (a.strides(), b.strides());
+        let (a, b, serial) = (a.data.as_ptr(), b.data.as_ptr(), gemm::Parallelism::None);
+        // SAFETY: the three matrices were checked against their slices above, and `c` is borrowed exclusively.
+        unsafe {
+            let (c, c_cs, c_rs) = (c.as_mut_ptr(), 1, n as isize);
+            let (f, t) = (1.0, false);
+            gemm::gemm(m, n, k, c, c_cs, c_rs, accumulate, a, a_cs, a_rs, b, b_cs, b_rs, f, f, t, t, t, serial);
+        }
     }
 }
 
@@ -105,6 +125,10 @@ impl Real for f32 {
             p = p * y + c;
         }
         2.0 * s * p
+    }
+
+    fn multiply(c: &mut [Self], a: Mat<'_, Self>, b: Mat<'_, Self>, accumulate: bool) {
+        product::multiply(isa::arch(), c, a, b, accumulate);
     }
 }
 

@@ -3,8 +3,7 @@
 //! Every loop is element by element, without fused multiply-add, so its bits do not depend on the vector width. Sums
 //! are taken in [`LANES`] fixed partial sums for the same reason.
 
-use super::Real;
-use pulp::Arch;
+use super::{Real, isa};
 
 /// Consumed by the closures below, so that they can be called only once: a closure that could be called again reaches
 /// the vector code through a shim that is not inlined, and is then compiled for the baseline machine.
@@ -19,7 +18,7 @@ impl Once {
 macro_rules! vectorised {
     ($body:expr) => {{
         let once = Once;
-        Arch::new().dispatch(
+        isa::arch().dispatch(
             #[inline(always)]
             move || {
                 once.spend();
