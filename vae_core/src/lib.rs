@@ -43,6 +43,7 @@ pub mod estimators;
 pub mod figures;
 pub mod files;
 pub mod likelihoods;
+pub mod live;
 pub mod models;
 pub mod nn;
 pub mod numeric;
