@@ -131,7 +131,7 @@ fn the_two_estimators_agree_in_expectation() {
             let mut draws = rng(seed, Stream::User, 1);
             (0..100_000)
                 .map(|_| {
-                    ws.draw_noise(1, 4, &mut draws);
+                    ws.draw_noise(1, 4, &mut draws).unwrap();
                     estimator.value(&model, &x, &mut ws).unwrap().bound
                 })
                 .collect()

@@ -22,7 +22,7 @@ fn worst_error(config: &ModelConfig, estimator: Estimator) -> (f64, String) {
     }
     let x: Vec<f64> = (0..M * D).map(|_| draws.random_range(0.0..1.0)).collect();
     let mut ws = Workspace::new(&model, &estimator, M + 2, true); // more room than datapoints
-    ws.draw_noise(M, model.latent(), &mut draws);
+    ws.draw_noise(M, model.latent(), &mut draws).unwrap();
     estimator.gradient(&model, &x, &mut ws).unwrap();
     let gradient = ws.gradient.clone();
 
@@ -99,7 +99,7 @@ fn a_wrong_gradient_is_noticed() {
     let x = vec![0.7; M * D];
     let (a, b) = (Estimator { form: Form::A, samples: 1 }, Estimator { form: Form::B, samples: 1 });
     let mut ws = Workspace::new(&model, &a, M, true);
-    ws.draw_noise(M, 2, &mut rng(1, Stream::User, 0));
+    ws.draw_noise(M, 2, &mut rng(1, Stream::User, 0)).unwrap();
     a.gradient(&model, &x, &mut ws).unwrap();
     let of_a = ws.gradient.clone();
     b.gradient(&model, &x, &mut ws).unwrap();

@@ -3,7 +3,8 @@
 //! A lower bound in expectation, exact as K → ∞ (Burda et al. 2016, eq. 8). Streaming: K samples of one datapoint are
 //! taken in blocks, and the logarithm of the mean is carried along.
 
-use super::sgvb::{Estimator, Form, Workspace};
+use super::sgvb::{Estimator, Form};
+use super::workspace::Workspace;
 use crate::models::Vae;
 use crate::numeric::Real;
 use crate::rng::{Stream, rng};
@@ -75,10 +76,9 @@ pub fn log_marginal<F: Real>(model: &Vae<F>, x: &[F], k: usize, seed: u64) -> Re
         let mut left = k;
         while left > 0 {
             let (estimator, ws) = if left >= block { (full, &mut workspaces[0]) } else { (rest, &mut workspaces[1]) };
-            ws.draw_noise(1, model.latent(), &mut rng);
+            ws.draw_noise(1, model.latent(), &mut rng)?;
             estimator.value(model, x, ws)?;
-            let (px, pz, qz) = ws.log_densities();
-            for ((px, pz), qz) in px.iter().zip(pz).zip(qz) {
+            for (px, pz, qz) in ws.log_densities() {
                 mean.push(px.f64() + pz.f64() - qz.f64());
             }
             left -= estimator.samples;

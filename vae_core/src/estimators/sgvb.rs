@@ -10,15 +10,15 @@
 //! Both are averaged over the M datapoints of the minibatch: nats per datapoint. The estimate for the whole data set
 //! of the equations is N times that; the choice of scale is the trainer's.
 
-use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
+use super::ascent::write_gradient;
+use super::workspace::{Part, Workspace, each_part};
 use crate::likelihoods::Likelihood;
 use crate::models::Vae;
-use crate::nn::Trace;
+use crate::nn::dense::Input;
 use crate::numeric::{Real, vmath};
 use crate::priors::{Prior, StandardNormalPrior};
-use crate::rng::Rng;
 use crate::{Error, Result};
 
 /// How the KL term enters.
@@ -65,62 +65,6 @@ impl Bound {
     }
 }
 
-/// All buffers of a step, for up to `max_m` datapoints of L samples. Allocated once.
-#[derive(Clone, Debug)]
-pub struct Workspace<F> {
-    encoder: Trace<F>,
-    decoder: Trace<F>,
-    /// ε `[M·L, N_z]`: fill it ([`Workspace::draw_noise`]) before each step.
-    pub noise: Vec<F>,
-    z: Vec<F>,
-    dz: Vec<F>,
-    log_px: Vec<F>,
-    kl: Vec<F>,
-    log_pz: Vec<F>,
-    log_qz: Vec<F>,
-    /// ∂bound/∂parameters of the last [`Estimator::gradient`], in the model's layout; per datapoint, to be ascended.
-    pub gradient: Vec<F>,
-    max_m: usize,
-    l: usize,
-}
-
-impl<F: Real> Workspace<F> {
-    /// Buffers for up to `max_m` datapoints; without `backward` only [`Estimator::value`] works.
-    pub fn new(model: &Vae<F>, estimator: &Estimator, max_m: usize, backward: bool) -> Self {
-        let l = estimator.samples;
-        let rows = max_m * l;
-        let buffer = |wanted: bool, n: usize| vec![F::zero(); if wanted { n } else { 0 }];
-        let latent = rows * model.latent();
-        Self {
-            encoder: model.encoder().trace(max_m, backward),
-            decoder: model.decoder().trace(rows, backward),
-            noise: buffer(true, latent),
-            z: buffer(true, latent),
-            dz: buffer(backward, latent),
-            log_px: buffer(true, rows),
-            kl: buffer(true, max_m),
-            log_pz: buffer(true, rows),
-            log_qz: buffer(true, rows),
-            gradient: buffer(backward, model.layout().len()),
-            max_m,
-            l,
-        }
-    }
-
-    /// ε ~ N(0, I) for `m` datapoints.
-    pub fn draw_noise(&mut self, m: usize, n_z: usize, rng: &mut Rng) {
-        for e in &mut self.noise[..m * self.l * n_z] {
-            let normal: f64 = StandardNormal.sample(rng);
-            *e = F::of(normal);
-        }
-    }
-
-    /// Terms of a sample's importance weight, of the last step: log p(x | z), log p(z), log q(z | x), each `[M·L]`.
-    pub(crate) fn log_densities(&self) -> (&[F], &[F], &[F]) {
-        (&self.log_px, &self.log_pz, &self.log_qz)
-    }
-}
-
 /// More samples per datapoint than this would not fit the buffers of a step.
 const MAX_SAMPLES: usize = 100_000;
 
@@ -144,84 +88,116 @@ impl Estimator {
     /// # Errors
     /// [`Error::Shape`] if x does not fit the model or the workspace.
     pub fn value<F: Real>(&self, model: &Vae<F>, x: &[F], ws: &mut Workspace<F>) -> Result<Bound> {
-        self.forward(model, x, ws, false)
+        self.check(model, x, ws)?;
+        each_part(&mut ws.parts, x, model.data_width(), &|part, x| self.forward(model, x, part, false))?;
+        Ok(self.bound(ws))
     }
 
-    /// The estimate and its gradient, which is left in [`Workspace::gradient`].
+    /// The estimate and its gradient, which is left in [`Workspace::gradient`]. (Training does not write it down:
+    /// [`Ascent`](super::Ascent).)
     ///
     /// # Errors
     /// [`Error::Shape`] if x does not fit the model or the workspace.
     pub fn gradient<F: Real>(&self, model: &Vae<F>, x: &[F], ws: &mut Workspace<F>) -> Result<Bound> {
-        let bound = self.forward(model, x, ws, true)?;
-        self.backward(model, x, ws)?;
+        let bound = self.both_passes(model, x, ws)?;
+        write_gradient(model, x, ws)?;
         Ok(bound)
     }
 
-    fn forward<F: Real>(&self, model: &Vae<F>, x: &[F], ws: &mut Workspace<F>, backward: bool) -> Result<Bound> {
-        let (d, n_z, l) = (model.data_width(), model.latent(), self.samples);
+    /// The estimate, and every layer's δ, from which the gradient of the parameters follows.
+    pub(super) fn both_passes<F: Real>(&self, model: &Vae<F>, x: &[F], ws: &mut Workspace<F>) -> Result<Bound> {
+        let (m, d) = (self.check(model, x, ws)?, model.data_width());
+        if !ws.backward {
+            let (what, found) = ("workspace", "buffers for the value only".into());
+            return Err(Error::Shape { what, expected: "buffers for the gradient".into(), found });
+        }
+        each_part(&mut ws.parts, x, d, &|part, x| {
+            self.forward(model, x, part, true)?;
+            self.backward(model, part, m)
+        })?;
+        Ok(self.bound(ws))
+    }
+
+    /// M, if x fits; divides it among the workspace's parts.
+    fn check<F: Real>(&self, model: &Vae<F>, x: &[F], ws: &mut Workspace<F>) -> Result<usize> {
+        let (d, l) = (model.data_width(), self.samples);
         let m = x.len() / d;
-        if m * d != x.len() || m == 0 || m > ws.max_m || l != ws.l || (backward && ws.gradient.is_empty()) {
+        if m * d != x.len() || m == 0 || m > ws.max_m || l != ws.l {
             return Err(Error::Shape {
                 what: "minibatch x [M, D]",
                 expected: format!("1 to {} rows of {d} values, L = {}", ws.max_m, ws.l),
                 found: format!("{} values, L = {l}", x.len()),
             });
         }
+        ws.divide(m);
+        Ok(m)
+    }
+
+    fn forward<F: Real>(&self, model: &Vae<F>, x: &[F], part: &mut Part<F>, backward: bool) -> Result<()> {
+        let (d, n_z, l, m) = (model.data_width(), model.latent(), self.samples, part.m);
         let rows = m * l;
         let q = model.posterior();
-        model.encoder().forward(model.params(), x, &mut ws.encoder, m)?;
-        let head = &ws.encoder.head()[..m * q.head_width()];
-        let noise = &ws.noise[..rows * n_z];
-        q.sample(head, l, noise, &mut ws.z[..rows * n_z]);
-        model.decoder().forward(model.params(), &ws.z[..rows * n_z], &mut ws.decoder, rows)?;
+        part.sparse.look_at(x);
+        model.encoder().forward(model.params(), part.sparse.input(x), &mut part.encoder, m)?;
+        let head = &part.encoder.head()[..m * q.head_width()];
+        let noise = &part.noise[..rows * n_z];
+        q.sample(head, l, noise, &mut part.z[..rows * n_z]);
+        let z = Input::dense(&part.z[..rows * n_z]);
+        model.decoder().forward(model.params(), z, &mut part.decoder, rows)?;
 
         let p = model.likelihood();
         let width = Likelihood::<F>::head_width(&p, d);
-        let (out, d_out) = ws.decoder.head_and_delta();
+        let (out, d_out) = part.decoder.head_and_delta();
         let d_out = if backward { Some(&mut d_out[..rows * width]) } else { None };
-        p.log_prob(x, &out[..rows * width], d, l, &mut ws.log_px[..rows], d_out);
-
-        let reconstruction = mean(&ws.log_px[..rows]);
-        let kl = match self.form {
-            Form::B => {
-                q.kl(head, &mut ws.kl[..m]);
-                mean(&ws.kl[..m])
-            }
+        p.log_prob(x, &out[..rows * width], d, l, &mut part.log_px[..rows], d_out);
+        match self.form {
+            Form::B => q.kl(head, &mut part.kl[..m]),
             Form::A => {
-                StandardNormalPrior.log_prob(&ws.z[..rows * n_z], n_z, &mut ws.log_pz[..rows]);
-                q.log_prob(head, l, noise, &mut ws.log_qz[..rows]);
-                mean(&ws.log_qz[..rows]) - mean(&ws.log_pz[..rows])
+                StandardNormalPrior.log_prob(&part.z[..rows * n_z], n_z, &mut part.log_pz[..rows]);
+                q.log_prob(head, l, noise, &mut part.log_qz[..rows]);
             }
-        };
-        Ok(Bound::new(reconstruction, kl))
+        }
+        Ok(())
     }
 
-    fn backward<F: Real>(&self, model: &Vae<F>, x: &[F], ws: &mut Workspace<F>) -> Result<()> {
+    /// The bound of the last forward pass: means over all parts, in their order.
+    fn bound<F: Real>(&self, ws: &Workspace<F>) -> Bound {
+        let mean = |values: &dyn Fn(&Part<F>) -> &[F]| mean(ws.parts.iter().flat_map(values));
+        let reconstruction = mean(&|part| &part.log_px[..part.m * ws.l]);
+        let kl = match self.form {
+            Form::B => mean(&|part| &part.kl[..part.m]),
+            Form::A => mean(&|part| &part.log_qz[..part.m * ws.l]) - mean(&|part| &part.log_pz[..part.m * ws.l]),
+        };
+        Bound::new(reconstruction, kl)
+    }
+
+    /// Back from the likelihood to every layer's δ, for one part of a minibatch of `m` datapoints.
+    fn backward<F: Real>(&self, model: &Vae<F>, part: &mut Part<F>, m: usize) -> Result<()> {
         let (d, n_z, l) = (model.data_width(), model.latent(), self.samples);
-        let m = x.len() / d;
-        let rows = m * l;
-        let weight = F::of(1.0 / rows as f64); // 1/L for the samples, 1/M for the datapoints
+        let rows = part.m * l;
+        let weight = F::of(1.0 / (m * l) as f64); // 1/L for the samples, 1/M for the datapoints
         let width = Likelihood::<F>::head_width(&model.likelihood(), d);
-        vmath::map(&mut ws.decoder.head_delta()[..rows * width], |g| g * weight);
-        let (z, dz) = (&ws.z[..rows * n_z], &mut ws.dz[..rows * n_z]);
-        model.decoder().backward(model.params(), &mut ws.gradient, z, &mut ws.decoder, Some(&mut *dz), rows)?;
+        vmath::map(&mut part.decoder.head_delta()[..rows * width], |g| g * weight);
+        let (z, dz) = (&part.z[..rows * n_z], &mut part.dz[..rows * n_z]);
+        model.decoder().backward(model.params(), &mut part.decoder, Some(&mut *dz), rows)?;
 
         let q = model.posterior();
         if self.form == Form::A {
             StandardNormalPrior.add_gradient(z, weight, dz);
         }
-        let (head, d_head) = ws.encoder.head_and_delta();
-        let (head, d_head) = (&head[..m * q.head_width()], &mut d_head[..m * q.head_width()]);
-        q.backward(head, l, &ws.noise[..rows * n_z], dz, d_head);
+        let (head, d_head) = part.encoder.head_and_delta();
+        let (head, d_head) = (&head[..part.m * q.head_width()], &mut d_head[..part.m * q.head_width()]);
+        q.backward(head, l, &part.noise[..rows * n_z], dz, d_head);
         match self.form {
             Form::A => q.subtract_log_prob_gradient(l, weight, d_head),
             Form::B => q.subtract_kl_gradient(head, F::of(1.0 / m as f64), d_head),
         }
-        model.encoder().backward(model.params(), &mut ws.gradient, x, &mut ws.encoder, None, m)
+        model.encoder().backward(model.params(), &mut part.encoder, None, part.m)
     }
 }
 
 /// The mean, summed in f64.
-fn mean<F: Real>(values: &[F]) -> f64 {
-    values.iter().map(|v| v.f64()).sum::<f64>() / values.len() as f64
+fn mean<'a, F: Real>(values: impl Iterator<Item = &'a F>) -> f64 {
+    let (sum, n) = values.fold((0.0, 0u64), |(sum, n), v| (sum + v.f64(), n + 1));
+    sum / n as f64
 }

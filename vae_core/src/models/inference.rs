@@ -10,6 +10,7 @@ use super::Vae;
 use crate::estimators::marginal::log_marginal;
 use crate::estimators::{Bound, Estimator, Workspace};
 use crate::likelihoods::Likelihood;
+use crate::nn::dense::Input;
 use crate::rng::{Stream, rng};
 use crate::{Error, Result};
 
@@ -139,7 +140,7 @@ impl Vae<f32> {
         let (mut reconstruction, mut kl) = (0.0, 0.0);
         for (b, first) in (0..n).step_by(size).enumerate() {
             let count = size.min(n - first);
-            ws.draw_noise(count, self.latent(), &mut rng(seed, Stream::Evaluation, b as u64));
+            ws.draw_noise(count, self.latent(), &mut rng(seed, Stream::Evaluation, b as u64))?;
             let part = estimator.value(self, &block(first, count)?, &mut ws)?;
             reconstruction += part.reconstruction * count as f64;
             kl += part.kl * count as f64;
@@ -175,7 +176,7 @@ impl Vae<f32> {
         let mut head = Vec::with_capacity(x.nrows() * outputs);
         for block in slice(x.view()).chunks(BLOCK * inputs) {
             let rows = block.len() / inputs;
-            mlp.forward(self.params(), block, &mut trace, rows)?;
+            mlp.forward(self.params(), Input::dense(block), &mut trace, rows)?;
             head.extend_from_slice(&trace.head()[..rows * outputs]);
         }
         array(x.nrows(), outputs, head)

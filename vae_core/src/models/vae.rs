@@ -164,6 +164,11 @@ impl<F: Real> Vae<F> {
         &self.params
     }
 
+    /// The two MLPs, which hold places only, and the parameters, to be changed.
+    pub(crate) fn places_and_params(&mut self) -> (&Mlp, &Mlp, &mut [F]) {
+        (&self.encoder, &self.decoder, &mut self.params)
+    }
+
     /// All parameters, to be changed.
     pub fn params_mut(&mut self) -> &mut [F] {
         &mut self.params

@@ -1,10 +1,11 @@
-//! One layer: h = f(x W + b), and its backward pass.
+//! One layer: h = f(x W + b), and its backward pass, in two halves: back through the layer, and to its parameters.
 
 use std::ops::Range;
 
 use super::activation::Activation;
 use super::params::Layout;
 use crate::Result;
+use crate::numeric::block_sparse::{BlockSparse, RUN};
 use crate::numeric::gemm::{Mat, matmul};
 use crate::numeric::{Real, vmath};
 
@@ -40,14 +41,28 @@ impl Dense {
     }
 
     /// `out ← f(x W + b)`; x `[rows, inputs]`, out `[rows, outputs]`. `pre` keeps x W + b where the activation needs it.
-    pub fn forward<F: Real>(&self, params: &[F], x: &[F], out: &mut [F], pre: &mut [F], rows: usize) -> Result<()> {
+    pub fn forward<F: Real>(
+        &self,
+        params: &[F],
+        x: Input<'_, F>,
+        out: &mut [F],
+        pre: &mut [F],
+        rows: usize,
+    ) -> Result<()> {
+        let out = &mut out[..rows * self.outputs];
         let bias = &params[self.bias.clone()];
-        for row in out[..rows * self.outputs].chunks_exact_mut(self.outputs) {
+        for row in out.chunks_exact_mut(self.outputs) {
             row.copy_from_slice(bias);
         }
-        let w = Mat::new(&params[self.weight.clone()], self.inputs, self.outputs);
-        matmul(out, Mat::new(x, rows, self.inputs), w, true)?;
-        let out = &mut out[..rows * self.outputs];
+        let w = &params[self.weight.clone()];
+        match (x.sparse, F::as_f32(w)) {
+            (Some(x), Some(w)) => {
+                if let Some(out) = F::as_f32_mut(out) {
+                    x.multiply_add(w, out, self.outputs);
+                }
+            }
+            _ => matmul(out, Mat::new(x.dense, rows, self.inputs), Mat::new(w, self.inputs, self.outputs), true)?,
+        }
         if self.activation.needs_input() {
             pre[..out.len()].copy_from_slice(out);
         }
@@ -55,28 +70,63 @@ impl Dense {
         Ok(())
     }
 
-    /// The backward pass. On entry `delta` is ∂/∂out `[rows, outputs]`, afterwards ∂/∂(x W + b). Writes the layer's part
-    /// of `grads` (∂/∂W = xᵀ δ, ∂/∂b = Σ_rows δ) and, if wanted, `dx = δ Wᵀ` `[rows, inputs]`.
+    /// The backward pass but for the parameters. On entry `delta` is ∂/∂out `[rows, outputs]`, afterwards ∂/∂(x W + b); if
+    /// wanted, `dx = δ Wᵀ` `[rows, inputs]`.
     ///
     /// `saved` is what [`Activation::backward`] wants: the layer's output, or `pre`.
-    pub fn backward<F: Real>(
+    pub fn backward<F: Real>(&self, params: &[F], saved: &[F], delta: &mut [F], dx: Option<&mut [F]>) -> Result<()> {
+        self.activation.backward(delta, &saved[..delta.len()]);
+        let Some(dx) = dx else { return Ok(()) };
+        let w = Mat::new(&params[self.weight.clone()], self.inputs, self.outputs);
+        matmul(dx, Mat::new(delta, delta.len() / self.outputs, self.outputs), w.t(), false)
+    }
+
+    /// ∂/∂W = xᵀ δ of the weights that leave some of the `inputs`: `[inputs.len(), outputs]`, added to `gradient` if so asked.
+    /// With a sparse x the inputs begin and end with a [run](crate::numeric::block_sparse::RUN).
+    pub fn weight_gradient<F: Real>(
         &self,
-        params: &[F],
-        grads: &mut [F],
-        x: &[F],
-        saved: &[F],
-        delta: &mut [F],
-        dx: Option<&mut [F]>,
+        inputs: Range<usize>,
+        x: Input<'_, F>,
+        delta: &[F],
+        gradient: &mut [F],
+        accumulate: bool,
     ) -> Result<()> {
         let rows = delta.len() / self.outputs;
-        self.activation.backward(delta, &saved[..delta.len()]);
-        let d = Mat::new(&*delta, rows, self.outputs);
-        matmul(&mut grads[self.weight.clone()], Mat::new(x, rows, self.inputs).t(), d, false)?;
-        vmath::column_sums(&mut grads[self.bias.clone()], delta);
-        if let Some(dx) = dx {
-            let w = Mat::new(&params[self.weight.clone()], self.inputs, self.outputs);
-            matmul(dx, d, w.t(), false)?;
+        if let (Some(x), Some(delta)) = (x.sparse, F::as_f32(delta)) {
+            if let Some(gradient) = F::as_f32_mut(gradient) {
+                x.transposed_multiply(runs(&inputs), delta, gradient, self.outputs, accumulate);
+            }
+            return Ok(());
         }
-        Ok(())
+        let x = Mat::new(x.dense, rows, self.inputs).columns(inputs);
+        matmul(gradient, x.t(), Mat::new(delta, rows, self.outputs), accumulate)
     }
+
+    /// ∂/∂b = Σ_rows δ `[outputs]`, added to `gradient` if so asked.
+    pub fn bias_gradient<F: Real>(&self, delta: &[F], gradient: &mut [F], accumulate: bool) {
+        if !accumulate {
+            gradient.fill(F::zero());
+        }
+        vmath::add_columns(gradient, delta);
+    }
+}
+
+/// What a layer is fed: x `[rows, inputs]`, and the same without its zeros where that pays.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a, F> {
+    /// x.
+    pub dense: &'a [F],
+    /// x again; only in `f32`.
+    pub sparse: Option<&'a BlockSparse>,
+}
+
+impl<'a, F> Input<'a, F> {
+    /// x as it is.
+    pub fn dense(x: &'a [F]) -> Self {
+        Self { dense: x, sparse: None }
+    }
+}
+
+fn runs(inputs: &Range<usize>) -> Range<usize> {
+    inputs.start / RUN..inputs.end.div_ceil(RUN)
 }

@@ -1,7 +1,7 @@
 //! A multi-layer perceptron: hidden layers and a linear head, with the buffers for its two passes.
 
 use super::activation::Activation;
-use super::dense::Dense;
+use super::dense::{Dense, Input};
 use super::params::Layout;
 use crate::numeric::Real;
 use crate::{Error, Result};
@@ -87,36 +87,44 @@ impl Mlp {
     }
 
     /// The forward pass: x `[rows, inputs]` to [`Trace::head`] `[rows, outputs]`.
-    pub fn forward<F: Real>(&self, params: &[F], x: &[F], trace: &mut Trace<F>, rows: usize) -> Result<()> {
+    pub fn forward<F: Real>(&self, params: &[F], x: Input<'_, F>, trace: &mut Trace<F>, rows: usize) -> Result<()> {
         self.check_rows(rows, trace.max_rows)?;
         for (k, layer) in self.layers.iter().enumerate() {
             let (before, here) = trace.outputs.split_at_mut(k);
-            let input = before.last().map_or(x, Vec::as_slice);
+            let input = before.last().map_or(x, |h| Input::dense(h));
             layer.forward(params, input, &mut here[0], &mut trace.pre[k], rows)?;
         }
         Ok(())
     }
 
-    /// The backward pass, from [`Trace::head_delta`] to `grads` (this MLP's part is overwritten) and, if wanted,
-    /// ∂/∂x `[rows, inputs]`.
+    /// The backward pass, from [`Trace::head_delta`] to each layer's δ and, if wanted, ∂/∂x `[rows, inputs]`.
     pub fn backward<F: Real>(
         &self,
         params: &[F],
-        grads: &mut [F],
-        x: &[F],
         trace: &mut Trace<F>,
         mut dx: Option<&mut [F]>,
         rows: usize,
     ) -> Result<()> {
         self.check_rows(rows, trace.max_rows)?;
         for (k, layer) in self.layers.iter().enumerate().rev() {
-            let input = if k == 0 { x } else { &trace.outputs[k - 1] };
             let saved = if layer.activation.needs_input() { &trace.pre[k] } else { &trace.outputs[k] };
             let (before, here) = trace.deltas.split_at_mut(k);
             let next = if k == 0 { dx.as_deref_mut() } else { before.last_mut().map(Vec::as_mut_slice) };
-            layer.backward(params, grads, input, saved, &mut here[0][..rows * layer.outputs], next)?;
+            layer.backward(params, saved, &mut here[0][..rows * layer.outputs], next)?;
         }
         Ok(())
+    }
+
+    /// What layer `k` was fed in the last forward pass on x, and its δ `[rows, outputs]` of the last backward pass.
+    pub fn input_and_delta<'a, F: Real>(
+        &self,
+        k: usize,
+        x: Input<'a, F>,
+        trace: &'a Trace<F>,
+        rows: usize,
+    ) -> (Input<'a, F>, &'a [F]) {
+        let input = if k == 0 { x } else { Input::dense(&trace.outputs[k - 1]) };
+        (input, &trace.deltas[k][..rows * self.layers[k].outputs])
     }
 
     fn check_rows(&self, rows: usize, max_rows: usize) -> Result<()> {

@@ -11,6 +11,8 @@ pub struct Mat<'a, F> {
     pub(super) data: &'a [F],
     pub(super) rows: usize,
     pub(super) cols: usize,
+    /// From the start of a stored row to that of the next.
+    pub(super) stride: usize,
     /// Whether the matrix meant is the transpose of what is stored.
     pub(super) transposed: bool,
 }
@@ -18,7 +20,13 @@ pub struct Mat<'a, F> {
 impl<'a, F> Mat<'a, F> {
     /// The first `rows × cols` values of `data`, row by row.
     pub fn new(data: &'a [F], rows: usize, cols: usize) -> Self {
-        Self { data, rows, cols, transposed: false }
+        Self { data, rows, cols, stride: cols, transposed: false }
+    }
+
+    /// Some of the stored columns, without moving anything.
+    pub fn columns(self, columns: std::ops::Range<usize>) -> Self {
+        let start = columns.start.min(self.data.len());
+        Self { data: &self.data[start..], cols: columns.len(), ..self }
     }
 
     /// The transpose, without moving anything.
@@ -31,12 +39,15 @@ impl<'a, F> Mat<'a, F> {
     }
 
     pub(super) fn strides(&self) -> (isize, isize) {
-        let (row, col) = (self.cols as isize, 1);
+        let (row, col) = (self.stride as isize, 1);
         if self.transposed { (col, row) } else { (row, col) }
     }
 
-    fn fits(&self) -> bool {
-        self.rows.checked_mul(self.cols).is_some_and(|n| n <= self.data.len())
+    /// Whether all rows lie within the slice.
+    pub(super) fn fits(&self) -> bool {
+        let before = self.rows.saturating_sub(1).checked_mul(self.stride);
+        let all = if self.rows == 0 { Some(0) } else { before.and_then(|n| n.checked_add(self.cols)) };
+        self.cols <= self.stride && all.is_some_and(|n| n <= self.data.len())
     }
 }
 

@@ -9,27 +9,19 @@ use crate::{Error, Result};
 /// The environment variable that forces a path, for tests and comparisons: `portable`, `avx2`, `avx512` or `neon`.
 pub const VARIABLE: &str = "VAEB_ISA";
 
+/// A path: its name, and what makes it if the machine has it.
+type Path = (&'static str, fn() -> Option<Arch>);
+
 /// The instruction sets with a path of their own, the fastest first. AVX2 comes with FMA.
-const PATHS: [(&str, fn() -> Option<Arch>); if cfg!(target_arch = "x86_64") { 3 } else { 2 }] = paths();
-
-#[cfg(target_arch = "x86_64")]
-const fn paths() -> [(&'static str, fn() -> Option<Arch>); 3] {
-    [
-        ("avx512", || pulp::x86::V4::try_new().map(Arch::V4)),
-        ("avx2", || pulp::x86::V3::try_new().map(Arch::V3)),
-        ("portable", || Some(Arch::Scalar)),
-    ]
-}
-
-#[cfg(target_arch = "aarch64")]
-const fn paths() -> [(&'static str, fn() -> Option<Arch>); 2] {
-    [("neon", || pulp::aarch64::Neon::try_new().map(Arch::Neon)), ("portable", || Some(Arch::Scalar))]
-}
-
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-const fn paths() -> [(&'static str, fn() -> Option<Arch>); 2] {
-    [("portable", || Some(Arch::new())), ("portable", || Some(Arch::new()))]
-}
+const PATHS: &[Path] = &[
+    #[cfg(target_arch = "x86_64")]
+    ("avx512", || pulp::x86::V4::try_new().map(Arch::V4)),
+    #[cfg(target_arch = "x86_64")]
+    ("avx2", || pulp::x86::V3::try_new().map(Arch::V3)),
+    #[cfg(target_arch = "aarch64")]
+    ("neon", || pulp::aarch64::Neon::try_new().map(Arch::Neon)),
+    ("portable", || Some(Arch::Scalar)),
+];
 
 /// The path of this process: read once. A name that this machine cannot follow gives the best path ([`check`] tells).
 #[inline]

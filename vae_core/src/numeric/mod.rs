@@ -1,5 +1,6 @@
 //! Numbers: the two precisions, matrix products, vectorised elementary functions.
 
+pub mod block_sparse;
 pub mod gemm;
 pub mod isa;
 mod product;

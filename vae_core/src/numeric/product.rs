@@ -49,12 +49,8 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        // All sums, a row of B and a value of A must fit the registers. A "vector" of the portable path is one value; the
-        // compiler makes a vector of four.
-        let most = if S::REGISTER_COUNT >= 32 || S::F32_LANES == 1 { 4 } else { 2 };
         let (_, n) = self.b.shape();
-        for col in (0..n).step_by(most * S::F32_LANES) {
-            let width = (most * S::F32_LANES).min(n - col);
+        for (col, width) in panels::<S>(n) {
             match width.div_ceil(S::F32_LANES) {
                 1 => self.panel::<S, 1>(simd, col, width),
                 2 => self.panel::<S, 2>(simd, col, width),
@@ -63,6 +59,18 @@ impl WithSimd for Product<'_> {
             }
         }
     }
+}
+
+/// First columns and widths of the panels of an `n` columns wide matrix: as few panels as possible, of nearly equal width.
+#[inline(always)]
+pub(super) fn panels<S: Simd>(n: usize) -> impl Iterator<Item = (usize, usize)> {
+    // All sums, a row of B and a value of A must fit the registers. A "vector" of the portable path is one value; the
+    // compiler makes a vector of four.
+    let most = if S::REGISTER_COUNT >= 32 || S::F32_LANES == 1 { 4 } else { 2 };
+    let vectors = n.div_ceil(S::F32_LANES);
+    let count = vectors.div_ceil(most);
+    let edge = move |i: usize| (i * vectors).div_ceil(count.max(1)) * S::F32_LANES;
+    (0..count).map(move |i| (edge(i), edge(i + 1).min(n) - edge(i)))
 }
 
 impl Product<'_> {
@@ -74,7 +82,7 @@ impl Product<'_> {
             let depth = BLOCK.min(k - first);
             let stride = NV * S::F32_LANES;
             let to = &mut self.packed[..depth * stride];
-            simd.vectorize(Pack { to, stride, b: self.b, first, col, width });
+            simd.vectorize(Pack::<NV> { to, b: self.b, first, col, width });
             let (b, load) = (&self.packed[..depth * stride], self.accumulate || first > 0);
             let mut row = 0;
             while row < m {
@@ -95,34 +103,33 @@ impl Product<'_> {
     }
 }
 
-/// Copies a block of B, rows from `first` and columns from `col`, into rows of `stride` values, padded with zeros.
-struct Pack<'a> {
+/// Copies a block of B, rows from `first` and columns from `col`, into rows of `NV` vectors, padded with zeros.
+struct Pack<'a, const NV: usize> {
     to: &'a mut [f32],
-    stride: usize,
     b: Mat<'a, f32>,
     first: usize,
     col: usize,
     width: usize,
 }
 
-impl WithSimd for Pack<'_> {
+impl<const NV: usize> WithSimd for Pack<'_, NV> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Self { to, stride, b, first, col, width } = self;
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { to, b, first, col, width } = self;
+        let (stride, depth) = (NV * S::F32_LANES, to.len() / (NV * S::F32_LANES));
         if !b.transposed {
             for (l, to) in to.chunks_exact_mut(stride).enumerate() {
-                to[..width].copy_from_slice(&b.data[(first + l) * b.cols + col..][..width]);
-                to[width..].fill(0.0);
+                let row: [S::f32s; NV] = load_row(simd, &b.data[(first + l) * b.stride + col..][..width]);
+                store_row(simd, to, row);
             }
             return;
         }
-        let depth = to.len() / stride;
         if width < stride {
             to.fill(0.0);
         }
-        let row = |j: usize| &b.data[(col + j) * b.cols + first..][..depth];
+        let row = |j: usize| &b.data[(col + j) * b.stride + first..][..depth];
         let (wide, deep) = (width / 4 * 4, depth / 4 * 4);
         for j in (0..wide).step_by(4) {
             let rows = [row(j), row(j + 1), row(j + 2), row(j + 3)];
@@ -156,12 +163,7 @@ fn transpose(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
     let square: [__m128; 4] = unsafe {
         let (ab, ab_high) = (_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b));
         let (cd, cd_high) = (_mm_unpacklo_ps(c, d), _mm_unpackhi_ps(c, d));
-        [
-            _mm_movelh_ps(ab, cd),
-            _mm_movehl_ps(cd, ab),
-            _mm_movelh_ps(ab_high, cd_high),
-            _mm_movehl_ps(cd_high, ab_high),
-        ]
+        [_mm_movelh_ps(ab, cd), _mm_movehl_ps(cd, ab), _mm_movelh_ps(ab_high, cd_high), _mm_movehl_ps(cd_high, ab_high)]
     };
     pulp::cast(square)
 }
@@ -210,11 +212,11 @@ impl<const MR: usize, const NV: usize, const T: bool> WithSimd for Tile<'_, MR, 
         }
         // Loops over indices, which the compiler unrolls early enough to keep all sums in registers.
         let rows: [&[f32]; MR] =
-            std::array::from_fn(|i| if T { &[][..] } else { &a.data[(row + i) * a.cols + first..][..depth] });
+            std::array::from_fn(|i| if T { &[][..] } else { &a.data[(row + i) * a.stride + first..][..depth] });
         for (l, b) in b.iter().enumerate() {
             let b = *b;
             // of a transposed A the values of one step are neighbours
-            let neighbours = if T { a.data[(first + l) * a.cols + row..].as_chunks::<MR>().0[0] } else { [0.0; MR] };
+            let neighbours = if T { a.data[(first + l) * a.stride + row..].as_chunks::<MR>().0[0] } else { [0.0; MR] };
             for i in 0..MR {
                 let value = simd.splat_f32s(if T { neighbours[i] } else { rows[i][l] });
                 for v in 0..NV {

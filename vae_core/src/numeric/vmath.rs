@@ -3,6 +3,8 @@
 //! Every loop is element by element, without fused multiply-add, so its bits do not depend on the vector width. Sums
 //! are taken in [`LANES`] fixed partial sums for the same reason.
 
+use std::ops::Range;
+
 use super::{Real, isa};
 
 /// Consumed by the closures below, so that they can be called only once: a closure that could be called again reaches
@@ -52,13 +54,13 @@ pub fn zip<F: Real>(y: &mut [F], x: &[F], f: impl Fn(F, F) -> F) {
     });
 }
 
-/// `f(y, z, x)` updates `y` and `z` in place; the slices have the same length.
+/// `(y, z) ← f(y, z, x)`; the slices have the same length.
 #[inline(always)]
-pub fn zip2<F: Real>(y: &mut [F], z: &mut [F], x: &[F], f: impl Fn(&mut F, &mut F, F)) {
+pub fn zip2<F: Real>(y: &mut [F], z: &mut [F], x: &[F], f: impl Fn(F, F, F) -> (F, F)) {
     debug_assert!(y.len() == x.len() && z.len() == x.len());
     vectorised!({
         for ((y, z), &x) in y.iter_mut().zip(z.iter_mut()).zip(x) {
-            f(y, z, x);
+            (*y, *z) = f(*y, *z, x);
         }
     });
 }
@@ -77,71 +79,82 @@ pub fn zip2_ref<F: Real>(y: &mut [F], a: &[F], b: &[F], f: impl Fn(F, F, F) -> F
 /// `f(y, x)` updates `y` in place and returns a term; the terms are summed.
 #[inline(always)]
 pub fn zip_sum<F: Real>(y: &mut [F], x: &[F], f: impl Fn(&mut F, F) -> F) -> F {
-    let n = y.len();
-    let x = &x[..n];
-    vectorised!({
-        laned(
-            n,
-            #[inline(always)]
-            |i| f(&mut y[i], x[i]),
-        )
-    })
+    vectorised!(laned(
+        y.len(),
+        #[inline(always)]
+        |range, terms| {
+            for ((term, y), &x) in terms.iter_mut().zip(&mut y[range.clone()]).zip(&x[range]) {
+                *term = f(y, x);
+            }
+        },
+    ))
 }
 
 /// As [`zip_sum`], with two slices updated in place.
 #[inline(always)]
 pub fn zip2_sum<F: Real>(y: &mut [F], z: &mut [F], x: &[F], f: impl Fn(&mut F, &mut F, F) -> F) -> F {
-    let n = y.len();
-    let (z, x) = (&mut z[..n], &x[..n]);
-    vectorised!({
-        laned(
-            n,
-            #[inline(always)]
-            |i| f(&mut y[i], &mut z[i], x[i]),
-        )
-    })
+    vectorised!(laned(
+        y.len(),
+        #[inline(always)]
+        |range, terms| {
+            let updated = y[range.clone()].iter_mut().zip(&mut z[range.clone()]);
+            for ((term, (y, z)), &x) in terms.iter_mut().zip(updated).zip(&x[range]) {
+                *term = f(y, z, x);
+            }
+        },
+    ))
 }
 
 /// Σ f(x, y).
 #[inline(always)]
 pub fn sum2<F: Real>(x: &[F], y: &[F], f: impl Fn(F, F) -> F) -> F {
-    let n = x.len();
-    let y = &y[..n];
-    vectorised!({
-        laned(
-            n,
-            #[inline(always)]
-            |i| f(x[i], y[i]),
-        )
-    })
+    vectorised!(laned(
+        x.len(),
+        #[inline(always)]
+        |range, terms| {
+            for ((term, &x), &y) in terms.iter_mut().zip(&x[range.clone()]).zip(&y[range]) {
+                *term = f(x, y);
+            }
+        },
+    ))
 }
 
 /// Σ f(x, y, z).
 #[inline(always)]
 pub fn sum3<F: Real>(x: &[F], y: &[F], z: &[F], f: impl Fn(F, F, F) -> F) -> F {
-    let n = x.len();
-    let (y, z) = (&y[..n], &z[..n]);
-    vectorised!({
-        laned(
-            n,
-            #[inline(always)]
-            |i| f(x[i], y[i], z[i]),
-        )
-    })
+    vectorised!(laned(
+        x.len(),
+        #[inline(always)]
+        |range, terms| {
+            let pairs = x[range.clone()].iter().zip(&y[range.clone()]);
+            for ((term, (&x, &y)), &z) in terms.iter_mut().zip(pairs).zip(&z[range]) {
+                *term = f(x, y, z);
+            }
+        },
+    ))
 }
 
-/// Σ_i term(i) in [`LANES`] partial sums, term i in lane i mod `LANES`.
+/// Terms that are computed before they are summed, a multiple of [`LANES`].
+const BLOCK: usize = 512;
+
+/// Σ_i of n terms in [`LANES`] partial sums, term i in lane i mod `LANES`; `fill(range, terms)` computes some of them. Two
+/// loops, because the compiler makes vector code of each, and scalar code of one that does both.
 #[inline(always)]
-fn laned<F: Real>(n: usize, mut term: impl FnMut(usize) -> F) -> F {
+fn laned<F: Real>(n: usize, mut fill: impl FnMut(Range<usize>, &mut [F])) -> F {
     let mut sums = [F::zero(); LANES];
-    let whole = n - n % LANES;
-    for start in (0..whole).step_by(LANES) {
-        for (lane, sum) in sums.iter_mut().enumerate() {
-            *sum += term(start + lane);
+    let mut terms = [F::zero(); BLOCK];
+    for start in (0..n).step_by(BLOCK) {
+        let terms = &mut terms[..BLOCK.min(n - start)];
+        fill(start..start + terms.len(), terms);
+        let (whole, rest) = terms.as_chunks::<LANES>();
+        for terms in whole {
+            for lane in 0..LANES {
+                sums[lane] += terms[lane];
+            }
         }
-    }
-    for i in whole..n {
-        sums[i - whole] += term(i);
+        for (sum, term) in sums.iter_mut().zip(rest) {
+            *sum += *term;
+        }
     }
     total(sums)
 }
@@ -160,9 +173,8 @@ fn total<F: Real>(mut sums: [F; LANES]) -> F {
     sums[0]
 }
 
-/// `sums ← Σ_rows a`: the column sums of a row-major matrix with `sums.len()` columns.
-pub fn column_sums<F: Real>(sums: &mut [F], a: &[F]) {
-    sums.fill(F::zero());
+/// `sums ← sums + Σ_rows a`: the column sums of a row-major matrix with `sums.len()` columns.
+pub fn add_columns<F: Real>(sums: &mut [F], a: &[F]) {
     for row in a.chunks_exact(sums.len().max(1)) {
         zip(sums, row, |s, v| s + v);
     }
@@ -188,10 +200,10 @@ mod tests {
 
     #[test]
     fn column_sums_of_a_small_matrix() {
-        let mut sums = [9.0f32; 3];
-        column_sums(&mut sums, &[1.0, 2.0, 3.0, 10.0, 20.0, 30.0]);
+        let mut sums = [0.0f32; 3];
+        add_columns(&mut sums, &[1.0, 2.0, 3.0, 10.0, 20.0, 30.0]);
         assert_eq!(sums, [11.0, 22.0, 33.0]);
-        column_sums(&mut sums, &[]);
-        assert_eq!(sums, [0.0; 3]);
+        add_columns(&mut sums, &[]);
+        assert_eq!(sums, [11.0, 22.0, 33.0]);
     }
 }

@@ -17,12 +17,12 @@ pub(super) fn update<F: Real>(
     let (step, epsilon) = (F::of(step), F::of(epsilon));
     match place {
         EpsilonPlace::OutsideRoot => vmath::zip2(params, sum, gradient, |p, s, g| {
-            *s += g * g;
-            *p += step * g / positive(s.sqrt() + epsilon);
+            let s = s + g * g;
+            (p + step * g / positive(s.sqrt_v() + epsilon), s)
         }),
         EpsilonPlace::InsideRoot => vmath::zip2(params, sum, gradient, |p, s, g| {
-            *s += g * g;
-            *p += step * g / positive((*s + epsilon).sqrt());
+            let s = s + g * g;
+            (p + step * g / positive((s + epsilon).sqrt_v()), s)
         }),
     }
 }

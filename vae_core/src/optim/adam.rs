@@ -21,7 +21,7 @@ pub(super) fn update<F: Real>(params: &mut [F], gradient: &[F], m: &mut [F], v: 
     let (size, root2) = (F::of(s.size / correct1), F::of(1.0 / correct2.sqrt()));
     vmath::zip(m, gradient, |m, g| beta1 * m + rest1 * g);
     vmath::zip(v, gradient, |v, g| beta2 * v + rest2 * g * g);
-    vmath::zip2_ref(params, m, v, |p, m, v| p + size * m / (v.sqrt() * root2 + epsilon));
+    vmath::zip2_ref(params, m, v, |p, m, v| p + size * m / (v.sqrt_v() * root2 + epsilon));
 }
 
 #[cfg(test)]

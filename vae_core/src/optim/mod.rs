@@ -132,25 +132,16 @@ impl<F: Real> Optimiser<F> {
 
     /// One step up the gradient; `factor` is the schedule's.
     pub fn update(&mut self, params: &mut [F], gradient: &[F], factor: f64) {
+        let (step, state) = self.begin(factor);
+        step.apply(params, gradient, state);
+    }
+
+    /// The next step, to be applied to all parameters, in parts and in any order.
+    pub fn begin(&mut self, factor: f64) -> (Step, State<'_, F>) {
         self.updates += 1;
-        match (self.config, self.slots.as_mut_slice()) {
-            (OptimiserConfig::Sgd { step, momentum }, [(_, v)]) => {
-                sgd::update(params, gradient, v, step * factor, momentum)
-            }
-            (OptimiserConfig::Adagrad { step, epsilon, place }, [(_, sum)]) => {
-                adagrad::update(params, gradient, sum, step * factor, epsilon, place);
-            }
-            (OptimiserConfig::Adam { step, beta1, beta2, epsilon }, [(_, m), (_, v)]) => {
-                adam::update(
-                    params,
-                    gradient,
-                    m,
-                    v,
-                    adam::Step { size: step * factor, beta1, beta2, epsilon, t: self.updates },
-                );
-            }
-            _ => {}
-        }
+        let mut slots = self.slots.iter_mut().map(|slot| slot.1.as_mut_slice());
+        let state = State([slots.next().unwrap_or_default(), slots.next().unwrap_or_default()]);
+        (Step { config: self.config, factor, t: self.updates }, state)
     }
 
     /// Names and values of the state, each as long as the parameters.
@@ -171,6 +162,45 @@ impl<F: Real> Optimiser<F> {
     /// Restores the number of updates.
     pub fn set_updates(&mut self, updates: u64) {
         self.updates = updates;
+    }
+}
+
+/// The state of some neighbouring parameters: up to two numbers for each.
+#[derive(Debug)]
+pub struct State<'a, F>([&'a mut [F]; 2]);
+
+impl<'a, F> State<'a, F> {
+    /// That of the first `n` parameters, and that of the rest.
+    pub fn split_at(self, n: usize) -> (Self, Self) {
+        let [(a, a_rest), (b, b_rest)] = self.0.map(|slot| slot.split_at_mut(n.min(slot.len())));
+        (Self([a, b]), Self([a_rest, b_rest]))
+    }
+}
+
+/// One step of an optimiser, the same for all parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    config: OptimiserConfig,
+    factor: f64,
+    t: u64,
+}
+
+impl Step {
+    /// Moves some parameters up their gradient; the three have the same length.
+    pub fn apply<F: Real>(&self, params: &mut [F], gradient: &[F], state: State<'_, F>) {
+        let [first, second] = state.0;
+        match self.config {
+            OptimiserConfig::Sgd { step, momentum } => {
+                sgd::update(params, gradient, first, step * self.factor, momentum);
+            }
+            OptimiserConfig::Adagrad { step, epsilon, place } => {
+                adagrad::update(params, gradient, first, step * self.factor, epsilon, place);
+            }
+            OptimiserConfig::Adam { step, beta1, beta2, epsilon } => {
+                let step = adam::Step { size: step * self.factor, beta1, beta2, epsilon, t: self.t };
+                adam::update(params, gradient, first, second, step);
+            }
+        }
     }
 }
 

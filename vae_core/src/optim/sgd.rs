@@ -5,8 +5,8 @@ use crate::numeric::{Real, vmath};
 pub(super) fn update<F: Real>(params: &mut [F], gradient: &[F], velocity: &mut [F], step: f64, momentum: f64) {
     let (step, momentum) = (F::of(step), F::of(momentum));
     vmath::zip2(params, velocity, gradient, |p, v, g| {
-        *v = momentum * *v + g;
-        *p += step * *v;
+        let v = momentum * v + g;
+        (p + step * v, v)
     });
 }
 

@@ -1,18 +1,22 @@
 //! Algorithm 1: pick M datapoints, estimate the bound and its gradient, step uphill; until the budget is spent.
 
+use std::sync::Arc;
 use std::time::Instant;
+
+use ndarray::Array2;
+use rayon::ThreadPool;
 
 use super::history::{History, Record};
 use super::observer::{Control, Event, Observer};
+use super::threads;
 use crate::data::batches::Batches;
 use crate::data::dataset::{Dataset, Images};
 use crate::data::preprocess::Preprocessor;
-use crate::estimators::{Bound, Estimator, Workspace};
+use crate::estimators::{Ascent, Bound, Estimator, Scaling, Workspace};
 use crate::live::Training;
 use crate::models::Vae;
 use crate::nn::Mlp;
 use crate::nn::dense::Dense;
-use crate::numeric::vmath;
 use crate::optim::Optimiser;
 use crate::rng::{Stream, rng};
 use crate::runs::config::RunConfig;
@@ -29,9 +33,6 @@ pub enum Outcome {
     Stopped(String),
 }
 
-/// Gradients whose absolute values sum to more are taken for a divergence, before their squares overflow.
-const GRADIENT_LIMIT: f32 = 1e18;
-
 /// A run under way: model, optimiser, position and history. A pure function of its configuration and the data.
 #[derive(Clone, Debug)]
 pub struct Trainer {
@@ -41,6 +42,9 @@ pub struct Trainer {
     batches: Batches,
     preprocess: Preprocessor<f32>,
     ws: Workspace<f32>,
+    ascent: Ascent<f32>,
+    threads: usize,
+    pool: Option<Arc<ThreadPool>>,
     x: Vec<f32>,
     /// (reconstruction, KL) of the last epoch's minibatches; update u is in slot u mod length.
     window: Vec<[f64; 2]>,
@@ -78,6 +82,9 @@ impl Trainer {
             optimiser: Optimiser::init(config.optimiser, model.layout().len())?,
             preprocess: config.preprocess.prepare(),
             ws: Workspace::new(&model, &config.estimator, config.batch, true),
+            ascent: Ascent::new(&model, 1),
+            threads: 1,
+            pool: None,
             x: vec![0.0; config.batch * data.dim()],
             config: config.clone(),
             last_good: model.params().to_vec(),
@@ -97,6 +104,24 @@ impl Trainer {
         }
         trainer.schedule_record();
         Ok(trainer)
+    }
+
+    /// The same on so many threads (a new trainer has one). The results do not depend on it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the machine has fewer cores.
+    pub fn on_threads(mut self, threads: usize) -> Result<Self> {
+        self.pool = threads::pool(threads)?;
+        self.threads = threads;
+        let (model, estimator) = (&self.model, &self.config.estimator);
+        self.ws = Workspace::divided(model, estimator, self.config.batch, true, threads);
+        self.ascent = Ascent::new(model, threads);
+        Ok(self)
+    }
+
+    /// Threads that a step takes.
+    pub fn threads(&self) -> usize {
+        self.threads
     }
 
     /// Trains until the budget is spent, the early stopping of the configuration applies, an observer stops it, or SIGINT
@@ -130,13 +155,7 @@ impl Trainer {
             if training.interrupted() {
                 return Ok(Outcome::Stopped(Training::INTERRUPTED.into()));
             }
-            let event = match self.step(data) {
-                Err(error @ Error::NonFinite { .. }) => {
-                    self.model.params_mut().copy_from_slice(&self.last_good);
-                    return Err(error);
-                }
-                event => event?,
-            };
+            let event = self.step(data)?;
             let mut stop = None;
             for observer in observers.iter_mut() {
                 if let Control::Stop(reason) = observer.observe(&event, self)? {
@@ -159,19 +178,35 @@ impl Trainer {
     /// One update.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] as [`fit`](Self::fit), but the parameters are left as they are.
+    /// [`Error::NonFinite`] as [`fit`](Self::fit).
     pub fn step(&mut self, data: &Dataset) -> Result<Event> {
+        match self.pool.clone() {
+            Some(pool) => pool.install(|| self.step_here(data)),
+            None => self.step_here(data),
+        }
+    }
+
+    fn step_here(&mut self, data: &Dataset) -> Result<Event> {
         let start = Instant::now();
-        let (update, m) = (self.updates, self.config.batch);
-        let epoch = self.batches.epoch_of(update);
-        self.preprocess.gather(&data.train.pixels, self.batches.rows(update), epoch, &mut self.x)?;
-        self.ws.draw_noise(m, self.model.latent(), &mut rng(self.config.seed, Stream::Noise, update));
-        let minibatch = self.config.estimator.gradient(&self.model, &self.x, &mut self.ws)?;
-        self.check(update + 1, "the bound", minibatch.bound, minibatch.bound.is_finite())?;
-        self.finish_gradient()?;
-        let total = self.config.budget.samples(m, self.batches.batches_per_epoch());
-        let factor = self.config.schedule.factor(update * m as u64, total);
-        self.optimiser.update(self.model.params_mut(), &self.ws.gradient, factor);
+        let (update, m, n) = (self.updates, self.config.batch, self.n);
+        let (epoch, total) = (self.batches.epoch_of(update), self.total_updates() * m as u64);
+        let gather = Gather { preprocess: &self.preprocess, images: &data.train.pixels, epoch };
+        gather.rows(self.batches.rows(update), &mut self.x, self.threads)?;
+        self.ws.draw_noise(m, self.model.latent(), &mut rng(self.config.seed, Stream::Noise, update))?;
+        let scaling = Scaling {
+            scale: self.config.objective.scale(n, m),
+            decay: self.config.weight_prior.per_datapoint(n, m),
+            factor: self.config.schedule.factor(update * m as u64, total),
+        };
+        let (estimator, at) = (self.config.estimator, (scaling, update + 1));
+        let (model, ws, optimiser) = (&mut self.model, &mut self.ws, &mut self.optimiser);
+        let minibatch = match self.ascent.step(&estimator, model, &self.x, ws, optimiser, at) {
+            Err(error @ Error::NonFinite { .. }) => {
+                self.model.params_mut().copy_from_slice(&self.last_good);
+                return Err(error);
+            }
+            bound => bound?,
+        };
 
         let slot = (update % self.window.len() as u64) as usize;
         self.window[slot] = [minibatch.reconstruction, minibatch.kl];
@@ -192,32 +227,13 @@ impl Trainer {
         })
     }
 
-    /// Adds the weight prior and the scale of the objective, and checks the gradient.
-    fn finish_gradient(&mut self) -> Result<()> {
-        let decay = self.config.weight_prior.per_datapoint(self.n, self.config.batch) as f32;
-        let scale = self.config.objective.scale(self.n, self.config.batch) as f32;
-        if scale != 1.0 || decay != 0.0 {
-            vmath::zip(&mut self.ws.gradient, self.model.params(), |g, theta| scale * (g - decay * theta));
-        }
-        let size = vmath::sum2(&self.ws.gradient, &self.ws.gradient, |g, _| g.abs());
-        self.check(
-            self.updates + 1,
-            "the sum of the gradient's absolute values",
-            f64::from(size),
-            size < GRADIENT_LIMIT,
-        )
-    }
-
-    fn check(&self, step: u64, quantity: &str, value: f64, good: bool) -> Result<()> {
-        if good {
-            return Ok(());
-        }
-        Err(Error::NonFinite { step, quantity: quantity.into(), value })
-    }
-
     fn record(&mut self, data: &Dataset) -> Result<Record> {
         let valid = self.evaluate(&data.valid, self.config.evaluation)?;
-        self.check(self.updates, "the validation bound", valid.bound, valid.bound.is_finite())?;
+        if !valid.bound.is_finite() {
+            self.model.params_mut().copy_from_slice(&self.last_good);
+            let quantity = "the validation bound".into();
+            return Err(Error::NonFinite { step: self.updates, quantity, value: valid.bound });
+        }
         self.last_good.copy_from_slice(self.model.params());
         let samples = self.updates * self.config.batch as u64;
         let record = Record { updates: self.updates, samples, train: self.running_train_bound(), valid };
@@ -326,6 +342,27 @@ impl Trainer {
         self.history = history;
         self.updates = updates;
         self.schedule_record();
+    }
+}
+
+/// Fills a minibatch, each thread its share of the rows.
+#[derive(Clone, Copy)]
+struct Gather<'a> {
+    preprocess: &'a Preprocessor<f32>,
+    images: &'a Array2<u8>,
+    epoch: u64,
+}
+
+impl Gather<'_> {
+    fn rows(self, rows: &[usize], x: &mut [f32], threads: usize) -> Result<()> {
+        if threads <= 1 || rows.len() < 2 {
+            return self.preprocess.gather(self.images, rows, self.epoch, x);
+        }
+        let (left, right) = rows.split_at(rows.len() / 2);
+        let (x_left, x_right) = x.split_at_mut(left.len() * self.images.ncols());
+        let halves = (threads / 2, threads - threads / 2);
+        let (a, b) = rayon::join(|| self.rows(left, x_left, halves.0), || self.rows(right, x_right, halves.1));
+        a.and(b)
     }
 }
 

@@ -1,0 +1,256 @@
+//! One update in which the gradient is never written down.
+//!
+//! The parameters are cut into [`Strip`]s: some rows of a weight matrix, or a bias. A thread computes the gradient of a strip
+//! into a buffer that stays in its cache, and hands it to the optimiser there. A strip's gradient is a sum over all
+//! datapoints, taken in their order, so that its bits do not depend on the threads.
+
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::sgvb::{Bound, Estimator};
+use super::workspace::{Part, Workspace};
+use crate::models::Vae;
+use crate::nn::Mlp;
+use crate::nn::dense::Input;
+use crate::numeric::{Real, vmath};
+use crate::optim::{Optimiser, State, Step};
+use crate::{Error, Result};
+
+/// Values of a strip: as many as fit into a core's cache beside what the product reads.
+const STRIP: usize = 72 << 10;
+/// Values that are scaled, checked and applied together, in the first-level cache.
+const PIECE: usize = 2 << 10;
+/// Rows of a strip come in multiples of this, of the tiles and runs of the products.
+const ROWS: usize = 12;
+/// Gradients whose absolute values sum to more are taken for a divergence, before their squares overflow.
+const GRADIENT_LIMIT: f64 = 1e18;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Encoder,
+    Decoder,
+}
+
+/// A stretch of the flat parameter vector whose gradient is computed at once.
+#[derive(Clone, Debug)]
+struct Strip {
+    range: Range<usize>,
+    side: Side,
+    layer: usize,
+    /// Inputs whose weights it holds; none for the bias.
+    inputs: Option<Range<usize>>,
+}
+
+/// What the gradient of the bound becomes before the optimiser sees it: `scale · (g − decay · θ)`, and the schedule's factor.
+#[derive(Clone, Copy, Debug)]
+pub struct Scaling {
+    /// 1 for the bound per datapoint, N for that of the whole data set.
+    pub scale: f64,
+    /// The precision of a Gaussian prior on the weights, per datapoint.
+    pub decay: f64,
+    /// Factor on the step size.
+    pub factor: f64,
+}
+
+/// The strips of a model, and a buffer for each thread. Made once.
+#[derive(Debug)]
+pub struct Ascent<F> {
+    strips: Vec<Strip>,
+    buffers: Vec<Mutex<Vec<F>>>,
+}
+
+impl<F: Real> Clone for Ascent<F> {
+    fn clone(&self) -> Self {
+        let size = self.strips.iter().map(|strip| strip.range.len()).max().unwrap_or(0);
+        let buffers = self.buffers.iter().map(|_| Mutex::new(vec![F::zero(); size])).collect();
+        Self { strips: self.strips.clone(), buffers }
+    }
+}
+
+impl<F: Real> Ascent<F> {
+    /// For a model and so many threads.
+    pub fn new(model: &Vae<F>, threads: usize) -> Self {
+        let strips = strips(model);
+        let size = strips.iter().map(|strip| strip.range.len()).max().unwrap_or(0);
+        Self { strips, buffers: (0..threads.max(1)).map(|_| Mutex::new(vec![F::zero(); size])).collect() }
+    }
+
+    /// Estimates the bound of x `[M, D]` with the noise in the workspace, and moves the parameters up its gradient.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if x does not fit; [`Error::NonFinite`] naming `update` if the bound is not finite (nothing has been
+    /// moved) or the gradient is not (some parameters have).
+    pub fn step(
+        &self,
+        estimator: &Estimator,
+        model: &mut Vae<F>,
+        x: &[F],
+        ws: &mut Workspace<F>,
+        optimiser: &mut Optimiser<F>,
+        (scaling, update): (Scaling, u64),
+    ) -> Result<Bound> {
+        let bound = estimator.both_passes(model, x, ws)?;
+        let diverged = |quantity: &str, value| Error::NonFinite { step: update, quantity: quantity.into(), value };
+        if !bound.bound.is_finite() {
+            return Err(diverged("the bound", bound.bound));
+        }
+        let (encoder, decoder, params) = model.places_and_params();
+        let passes = Passes { encoder, decoder, parts: &ws.parts, l: ws.l, x };
+        let (step, state) = optimiser.begin(scaling.factor);
+        let job = Job { ascent: self, passes, step, scaling, diverged: AtomicBool::new(false) };
+        job.run(&self.strips, params, state)?;
+        if job.diverged.into_inner() {
+            return Err(diverged("the sum of the gradient's absolute values", f64::INFINITY));
+        }
+        Ok(bound)
+    }
+}
+
+/// What the two passes have left behind.
+#[derive(Clone, Copy)]
+struct Passes<'a, F> {
+    encoder: &'a Mlp,
+    decoder: &'a Mlp,
+    parts: &'a [Part<F>],
+    l: usize,
+    x: &'a [F],
+}
+
+impl<F: Real> Passes<'_, F> {
+    /// The gradient of a strip.
+    fn gradient(&self, strip: &Strip, gradient: &mut [F]) -> Result<()> {
+        let mut first = 0;
+        for (i, part) in self.parts.iter().enumerate() {
+            let x = &self.x[first * self.encoder.inputs()..][..part.m * self.encoder.inputs()];
+            first += part.m;
+            let (mlp, (input, delta)) = match strip.side {
+                Side::Encoder => (
+                    self.encoder,
+                    self.encoder.input_and_delta(strip.layer, part.sparse.input(x), &part.encoder, part.m),
+                ),
+                Side::Decoder => {
+                    let z = Input::dense(&part.z);
+                    (self.decoder, self.decoder.input_and_delta(strip.layer, z, &part.decoder, part.m * self.l))
+                }
+            };
+            let layer = &mlp.layers()[strip.layer];
+            match &strip.inputs {
+                Some(inputs) => layer.weight_gradient(inputs.clone(), input, delta, gradient, i > 0)?,
+                None => layer.bias_gradient(delta, gradient, i > 0),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes down the whole gradient: the reference, for checks.
+pub(super) fn write_gradient<F: Real>(model: &Vae<F>, x: &[F], ws: &mut Workspace<F>) -> Result<()> {
+    ws.gradient.resize(model.layout().len(), F::zero());
+    let passes = Passes { encoder: model.encoder(), decoder: model.decoder(), parts: &ws.parts, l: ws.l, x };
+    for strip in strips(model) {
+        passes.gradient(&strip, &mut ws.gradient[strip.range.clone()])?;
+    }
+    Ok(())
+}
+
+struct Job<'a, F> {
+    ascent: &'a Ascent<F>,
+    passes: Passes<'a, F>,
+    step: Step,
+    scaling: Scaling,
+    diverged: AtomicBool,
+}
+
+impl<F: Real> Job<'_, F> {
+    /// Updates the parameters of some neighbouring strips, in parallel where there are several threads.
+    fn run(&self, strips: &[Strip], params: &mut [F], state: State<'_, F>) -> Result<()> {
+        match strips {
+            [] => Ok(()),
+            [strip] => self.update(strip, params, state),
+            _ => {
+                let (left, right) = strips.split_at(strips.len() / 2);
+                let count = left.iter().map(|strip| strip.range.len()).sum();
+                let (params_left, params_right) = params.split_at_mut(count);
+                let (state_left, state_right) = state.split_at(count);
+                if self.ascent.buffers.len() == 1 {
+                    self.run(left, params_left, state_left)?;
+                    return self.run(right, params_right, state_right);
+                }
+                let (a, b) = rayon::join(
+                    || self.run(left, params_left, state_left),
+                    || self.run(right, params_right, state_right),
+                );
+                a.and(b)
+            }
+        }
+    }
+
+    fn update(&self, strip: &Strip, params: &mut [F], state: State<'_, F>) -> Result<()> {
+        // Each thread of a pool has a number of its own, so nobody waits for this lock.
+        let buffer = &self.ascent.buffers[rayon::current_thread_index().unwrap_or(0) % self.ascent.buffers.len()];
+        let mut buffer = buffer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let gradient = &mut buffer[..params.len()];
+        self.passes.gradient(strip, gradient)?;
+        let Scaling { scale, decay, .. } = self.scaling;
+        let (plain, scale, decay) = (scale == 1.0 && decay == 0.0, F::of(scale), F::of(decay));
+        let mut rest = state;
+        for (params, gradient) in params.chunks_mut(PIECE).zip(gradient.chunks_mut(PIECE)) {
+            let state;
+            (state, rest) = rest.split_at(params.len());
+            if !plain {
+                vmath::zip(gradient, params, |g, theta| scale * (g - decay * theta));
+            }
+            if vmath::sum2(gradient, gradient, |g, _| g.abs()).f64() < GRADIENT_LIMIT {
+                self.step.apply(params, gradient, state);
+            } else {
+                self.diverged.store(true, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All strips, in the order of the layout.
+fn strips<F: Real>(model: &Vae<F>) -> Vec<Strip> {
+    let mut strips = Vec::new();
+    for (side, mlp) in [(Side::Encoder, model.encoder()), (Side::Decoder, model.decoder())] {
+        for (k, layer) in mlp.layers().iter().enumerate() {
+            let rows = (STRIP / layer.outputs / ROWS * ROWS).max(ROWS);
+            for first in (0..layer.inputs).step_by(rows) {
+                let inputs = first..(first + rows).min(layer.inputs);
+                let start = layer.weight().start;
+                let range = start + inputs.start * layer.outputs..start + inputs.end * layer.outputs;
+                strips.push(Strip { range, side, layer: k, inputs: Some(inputs) });
+            }
+            strips.push(Strip { range: layer.bias(), side, layer: k, inputs: None });
+        }
+    }
+    strips
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::likelihoods::LikelihoodConfig;
+    use crate::models::ModelConfig;
+
+    #[test]
+    fn strips_cover_every_parameter_once_in_order() {
+        for (encoder, likelihood) in [
+            (vec![500], LikelihoodConfig::Bernoulli),
+            (vec![7, 90_000], LikelihoodConfig::Gaussian { mean: Default::default() }),
+        ] {
+            let config = ModelConfig { encoder, likelihood, ..ModelConfig::default() };
+            let model = Vae::<f32>::new(&config, 13, 0).unwrap();
+            let mut end = 0;
+            for strip in strips(&model) {
+                assert_eq!(strip.range.start, end);
+                end = strip.range.end;
+                assert!(strip.inputs.is_none_or(|inputs| inputs.start.is_multiple_of(ROWS)));
+            }
+            assert_eq!(end, model.layout().len());
+        }
+    }
+}
