@@ -54,6 +54,7 @@ pub mod priors;
 pub mod reference;
 pub mod rng;
 pub mod runs;
+pub mod threads;
 pub mod train;
 
 pub use error::{Error, Result};

@@ -162,7 +162,7 @@ fn importance_sampling_finds_the_exact_marginal() {
     model.params_mut()[at("likelihood.bias")] = b;
     model.params_mut()[at("likelihood.bias") + 1] = log_var;
     let x = [1.1, -0.4];
-    let estimate = vae_core::estimators::marginal::log_marginal(&model, &x, 200_001, 1).unwrap();
+    let estimate = vae_core::estimators::marginal::log_marginal(&model, &x, 200_001, (1, 2)).unwrap();
     let exact = Normal::new(b, (log_var.exp() + w * w).sqrt()).unwrap();
     for (x, estimate) in x.iter().zip(estimate) {
         assert!((estimate - exact.ln_pdf(*x)).abs() < 5e-3, "log p({x}) = {} not {estimate}", exact.ln_pdf(*x));

@@ -8,6 +8,7 @@ use super::workspace::Workspace;
 use crate::models::Vae;
 use crate::numeric::Real;
 use crate::rng::{Stream, rng};
+use crate::threads::{self, Pool};
 use crate::{Error, Result};
 
 /// The logarithm of a mean of exponentials, carried along without overflow.
@@ -49,11 +50,17 @@ impl LogMeanExp {
 /// Samples taken in one block.
 const BLOCK: usize = 500;
 
-/// log p(x) of each row of x `[M, D]` with `k` importance samples, nats. Row i uses index i of the evaluation stream.
+/// log p(x) of each row of x `[M, D]` with `k` importance samples, nats, on so many threads. Row i uses index i of the evaluation
+/// stream.
 ///
 /// # Errors
 /// [`Error::Config`] if `k` is 0, [`Error::Shape`] if x does not fit the model.
-pub fn log_marginal<F: Real>(model: &Vae<F>, x: &[F], k: usize, seed: u64) -> Result<Vec<f64>> {
+pub fn log_marginal<F: Real>(
+    model: &Vae<F>,
+    x: &[F],
+    k: usize,
+    (seed, threads): (u64, usize),
+) -> Result<Vec<f64>> {
     if k == 0 {
         return Err(Error::config("k", "is 0; importance sampling needs at least one sample"));
     }
@@ -68,24 +75,24 @@ pub fn log_marginal<F: Real>(model: &Vae<F>, x: &[F], k: usize, seed: u64) -> Re
     let block = k.min(BLOCK);
     let full = Estimator { form: Form::A, samples: block };
     let rest = Estimator { form: Form::A, samples: (k % block).max(1) };
-    let mut workspaces = [Workspace::new(model, &full, 1, false), Workspace::new(model, &rest, 1, false)];
-    let mut result = Vec::with_capacity(x.len() / d);
-    for (i, x) in x.chunks_exact(d).enumerate() {
-        let mut rng = rng(seed, Stream::Evaluation, i as u64);
-        let mut mean = LogMeanExp::default();
-        let mut left = k;
-        while left > 0 {
-            let (estimator, ws) = if left >= block { (full, &mut workspaces[0]) } else { (rest, &mut workspaces[1]) };
-            ws.draw_noise(1, model.latent(), &mut rng)?;
-            estimator.value(model, x, ws)?;
-            for (px, pz, qz) in ws.log_densities() {
-                mean.push(px.f64() + pz.f64() - qz.f64());
+    let workspaces = Pool::new(|| [full, rest].map(|estimator| Workspace::new(model, &estimator, 1, false)));
+    threads::in_parallel(x.len() / d, threads, |i| {
+        workspaces.with(|[for_full, for_rest]| {
+            let mut rng = rng(seed, Stream::Evaluation, i as u64);
+            let mut mean = LogMeanExp::default();
+            let mut left = k;
+            while left > 0 {
+                let (estimator, ws) = if left >= block { (full, &mut *for_full) } else { (rest, &mut *for_rest) };
+                ws.draw_noise(1, model.latent(), &mut rng)?;
+                estimator.value(model, &x[i * d..(i + 1) * d], ws)?;
+                for (px, pz, qz) in ws.log_densities() {
+                    mean.push(px.f64() + pz.f64() - qz.f64());
+                }
+                left -= estimator.samples;
             }
-            left -= estimator.samples;
-        }
-        result.push(mean.value());
-    }
-    Ok(result)
+            Ok(mean.value())
+        })
+    })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::estimators::{Bound, Estimator, Workspace};
 use crate::likelihoods::Likelihood;
 use crate::nn::dense::Input;
 use crate::rng::{Stream, rng};
+use crate::threads::{self, Pool};
 use crate::{Error, Result};
 
 /// How a latent posterior becomes one reconstruction (section 5).
@@ -121,7 +122,8 @@ impl Vae<f32> {
         estimator.validate()?;
         self.check(self.data_width(), x, "x [M, D]")?;
         let (x, d) = (slice(x.view()), self.data_width());
-        self.elbo_of_blocks(x.len() / d, estimator, seed, |first, count| Ok(x[first * d..(first + count) * d].to_vec()))
+        let at = (seed, threads::available()?);
+        self.elbo_of_blocks(x.len() / d, estimator, at, |first, count| Ok(x[first * d..(first + count) * d].to_vec()))
     }
 
     /// The lower bound over `n` datapoints that `block(first, count)` supplies; block b uses index b of the evaluation stream.
@@ -129,21 +131,26 @@ impl Vae<f32> {
         &self,
         n: usize,
         estimator: Estimator,
-        seed: u64,
-        mut block: impl FnMut(usize, usize) -> Result<Vec<f32>>,
+        (seed, threads): (u64, usize),
+        block: impl Fn(usize, usize) -> Result<Vec<f32>> + Sync,
     ) -> Result<Bound> {
         if n == 0 {
             return Err(Error::config("x", "has no rows; a bound needs at least one datapoint"));
         }
         let size = (BLOCK / estimator.samples).clamp(1, n);
-        let mut ws = Workspace::new(self, &estimator, size, false);
+        // one workspace for each thread, made when it begins
+        let workspaces = Pool::new(|| Workspace::new(self, &estimator, size, false));
+        let parts = threads::in_parallel(n.div_ceil(size), threads, |b| {
+            let (first, count) = (b * size, size.min(n - b * size));
+            workspaces.with(|ws| {
+                ws.draw_noise(count, self.latent(), &mut rng(seed, Stream::Evaluation, b as u64))?;
+                Ok((estimator.value(self, &block(first, count)?, ws)?, count as f64))
+            })
+        })?;
         let (mut reconstruction, mut kl) = (0.0, 0.0);
-        for (b, first) in (0..n).step_by(size).enumerate() {
-            let count = size.min(n - first);
-            ws.draw_noise(count, self.latent(), &mut rng(seed, Stream::Evaluation, b as u64))?;
-            let part = estimator.value(self, &block(first, count)?, &mut ws)?;
-            reconstruction += part.reconstruction * count as f64;
-            kl += part.kl * count as f64;
+        for (part, count) in parts {
+            reconstruction += part.reconstruction * count;
+            kl += part.kl * count;
         }
         Ok(Bound::new(reconstruction / n as f64, kl / n as f64))
     }
@@ -154,7 +161,7 @@ impl Vae<f32> {
     /// [`Error::Shape`] if x is not `[M, D]`, [`Error::Config`] for k = 0.
     pub fn log_marginal(&self, x: &Array2<f32>, k: usize, seed: u64) -> Result<Array1<f64>> {
         self.check(self.data_width(), x, "x [M, D]")?;
-        Ok(Array1::from(log_marginal(self, &slice(x.view()), k, seed)?))
+        Ok(Array1::from(log_marginal(self, &slice(x.view()), k, (seed, threads::available()?))?))
     }
 
     /// D_KL(q(z_j | x) ‖ p(z_j)) of each latent dimension `[N_z]`, averaged over x `[M, D]`, nats.

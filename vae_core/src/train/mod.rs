@@ -3,7 +3,6 @@
 pub mod checkpoint;
 pub mod history;
 pub mod observer;
-pub mod threads;
 pub mod trainer;
 
 pub use history::{History, Record, RecordAt};

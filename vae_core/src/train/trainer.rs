@@ -8,7 +8,6 @@ use rayon::ThreadPool;
 
 use super::history::{History, Record};
 use super::observer::{Control, Event, Observer};
-use super::threads;
 use crate::data::batches::Batches;
 use crate::data::dataset::{Dataset, Images};
 use crate::data::preprocess::Preprocessor;
@@ -20,6 +19,7 @@ use crate::nn::dense::Dense;
 use crate::optim::Optimiser;
 use crate::rng::{Stream, rng};
 use crate::runs::config::RunConfig;
+use crate::threads;
 use crate::{Error, Result};
 
 /// How a call of [`Trainer::fit`] ended.
@@ -253,7 +253,8 @@ impl Trainer {
     /// # Errors
     /// [`Error::Shape`] if the images do not fit the model.
     pub fn evaluate(&self, images: &Images, estimator: Estimator) -> Result<Bound> {
-        evaluate(&self.model, images, &self.preprocess, estimator, self.config.seed)
+        let at = (self.config.seed, self.threads);
+        evaluate(&self.model, images, &self.preprocess, estimator, at)
     }
 
     /// Mean over the minibatches of the last epoch, or of all so far.
@@ -366,14 +367,20 @@ impl Gather<'_> {
     }
 }
 
-/// The bound of a model on images, preprocessed, with noise from the evaluation stream of the seed. Dynamic binarisation
+/// The bound of a model on images, preprocessed, with noise from the evaluation stream of the seed, on so many threads. Dynamic binarisation
 /// is drawn as for epoch 0.
 ///
 /// # Errors
 /// [`Error::Shape`] if the images do not fit the model.
-pub fn evaluate(model: &Vae<f32>, images: &Images, pre: &Preprocessor<f32>, e: Estimator, seed: u64) -> Result<Bound> {
+pub fn evaluate(
+    model: &Vae<f32>,
+    images: &Images,
+    pre: &Preprocessor<f32>,
+    e: Estimator,
+    (seed, threads): (u64, usize),
+) -> Result<Bound> {
     e.validate()?;
-    model.elbo_of_blocks(images.len(), e, seed, |first, count| {
+    model.elbo_of_blocks(images.len(), e, (seed, threads), |first, count| {
         let rows: Vec<usize> = (first..first + count).collect();
         let mut x = vec![0.0; count * images.pixels.ncols()];
         pre.gather(&images.pixels, &rows, 0, &mut x)?;

@@ -1,0 +1,133 @@
+//! How many threads a run takes. The results do not depend on it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::{Error, Result};
+
+/// The environment variable that limits the threads of this process.
+pub const VARIABLE: &str = "VAEB_THREADS";
+
+/// Cores of this machine, as far as the process may use them.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Threads that this process may use: `VAEB_THREADS`, or all cores.
+///
+/// # Errors
+/// [`Error::Config`] if `VAEB_THREADS` is not a number of threads that the machine has cores for.
+pub fn available() -> Result<usize> {
+    match std::env::var(VARIABLE) {
+        Ok(text) if !text.trim().is_empty() => {
+            check(text.trim().parse().map_err(|_| Error::config(VARIABLE, format!("is {text:?}, not a number")))?)
+        }
+        _ => Ok(cores()),
+    }
+}
+
+/// The same number, if the machine has so many cores.
+///
+/// # Errors
+/// [`Error::Config`] otherwise.
+pub fn check(threads: usize) -> Result<usize> {
+    let cores = cores();
+    if (1..=cores).contains(&threads) {
+        return Ok(threads);
+    }
+    let reason = format!(
+        "is {threads}; this machine has {cores} cores, and more threads than cores only wait: use 1 to {cores}"
+    );
+    Err(Error::config("threads", reason))
+}
+
+/// A pool of so many threads; none for one.
+pub(crate) fn pool(threads: usize) -> Result<Option<Arc<ThreadPool>>> {
+    if check(threads)? == 1 {
+        return Ok(None);
+    }
+    let name = |i| format!("training {i}");
+    let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build();
+    pool.map(|pool| Some(Arc::new(pool))).map_err(|e| Error::config("threads", format!("could not be started: {e}")))
+}
+
+/// Things that threads use one at a time, made when there are not enough.
+pub(crate) struct Pool<T, M: Fn() -> T> {
+    free: Mutex<Vec<T>>,
+    make: M,
+}
+
+impl<T, M: Fn() -> T> Pool<T, M> {
+    pub(crate) fn new(make: M) -> Self {
+        Self { free: Mutex::default(), make }
+    }
+
+    /// Does something with one of them.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = free().pop();
+        let mut thing = taken.unwrap_or_else(&self.make);
+        let result = work(&mut thing);
+        free().push(thing);
+        result
+    }
+}
+
+/// `task(0)`, `task(1)`, … `task(n − 1)` on up to so many threads, in the order of the numbers; the first error, if any.
+///
+/// # Errors
+/// Those of the tasks.
+pub(crate) fn in_parallel<T: Send>(
+    n: usize,
+    threads: usize,
+    task: impl Fn(usize) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    if threads.min(n) <= 1 {
+        return (0..n).map(task).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let worker = || -> Vec<(usize, Result<T>)> {
+        std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|i| *i < n))
+            .map(|i| (i, task(i)))
+            .collect()
+    };
+    let mut done: Vec<(usize, Result<T>)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(n)).map(|_| scope.spawn(worker)).collect();
+        let mut done = worker();
+        for other in others {
+            match other.join() {
+                Ok(more) => done.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(i, _)| *i);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn more_threads_than_cores_is_an_error_that_says_how_many() {
+        assert_eq!(check(1).unwrap(), 1);
+        assert!(check(0).is_err());
+        let message = check(cores() + 1).unwrap_err().to_string();
+        assert!(message.contains("threads") && message.contains(&cores().to_string()), "{message}");
+        assert!(pool(1).unwrap().is_none());
+    }
+
+    #[test]
+    fn tasks_are_done_once_and_kept_in_order() {
+        for (n, threads) in [(0, 3), (1, 3), (17, 1), (17, 3)] {
+            assert_eq!(in_parallel(n, threads, |i| Ok(i * i)).unwrap(), (0..n).map(|i| i * i).collect::<Vec<_>>());
+        }
+        let first = in_parallel(9, 2, |i| if i > 3 { Err(Error::config("i", i.to_string())) } else { Ok(i) });
+        assert!(first.unwrap_err().to_string().contains('4'));
+    }
+}
