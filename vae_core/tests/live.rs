@@ -80,6 +80,7 @@ fn an_interrupted_run_is_kept_and_goes_on_bit_for_bit() {
     let (status, text) = finish(child, out);
     assert!(status.success(), "{status}: {text}");
     assert!(text.contains("(stopped early: interrupted; run the cell again to go on from here)"), "{text}");
+    assert!(text.contains("· test –") && !text.contains("NaN"), "{text}");
     assert!(!text.contains('\u{1e}'), "markers without VAEB_LIVE: {text}");
     let (_, printed) = text.split_once("params ").unwrap();
     let printed: Vec<u32> = serde_json::from_str(printed.lines().next().unwrap()).unwrap();

@@ -24,6 +24,6 @@ mod sweep;
 pub use display::{Display, clear_output, text};
 pub use interrupt::Training;
 pub use marker::enabled;
-pub(crate) use pace::{Pace, clock};
+pub(crate) use pace::Pace;
 pub(crate) use run::LiveRun;
 pub(crate) use sweep::{Sweep, SweepRow};

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::train::Event;
+
 /// How often a display is replaced.
 pub(super) const EVERY: Duration = Duration::from_millis(500);
 
@@ -34,33 +36,58 @@ impl Throttle {
     }
 }
 
-/// Speed of a run since it began or was taken up again.
+/// Speed of a run since it began or was taken up again. Records take long and come at uneven times, so they are timed
+/// apart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     begin: Instant,
-    first: u64,
+    last: Instant,
+    seen: u64,
+    samples: u64,
+    updates: Duration,
+    records: u32,
+    recording: Duration,
 }
 
 impl Pace {
-    /// From here on.
-    pub(crate) fn new(now: Instant, samples: u64) -> Self {
-        Self { begin: now, first: samples }
+    /// Begins now, at this many samples.
+    pub(crate) fn new(now: Instant, seen: u64) -> Self {
+        Self { begin: now, last: now, seen, samples: 0, updates: Duration::ZERO, records: 0, recording: Duration::ZERO }
     }
 
-    /// Time since then.
+    /// After an update.
+    pub(crate) fn update(&mut self, now: Instant, event: &Event) {
+        let (took, samples) = (now.saturating_duration_since(self.last), event.samples.saturating_sub(self.seen));
+        (self.last, self.seen) = (now, event.samples);
+        if event.record.is_some() {
+            self.records += 1;
+            self.recording += took;
+        } else {
+            self.samples += samples;
+            self.updates += took;
+        }
+    }
+
+    /// Time since it began.
     pub(crate) fn elapsed(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.begin)
     }
 
-    /// Samples a second.
-    pub(crate) fn rate(&self, now: Instant, samples: u64) -> f64 {
-        samples.saturating_sub(self.first) as f64 / self.elapsed(now).as_secs_f64().max(1e-3)
+    /// Samples a second in updates; 0 if it is not known yet.
+    pub(crate) fn rate(&self) -> f64 {
+        self.samples as f64 / self.updates.as_secs_f64().max(1e-9)
+    }
+
+    /// Time left, in words, for so many samples and records.
+    pub(crate) fn left(&self, samples: u64, records: u64) -> String {
+        let record = self.recording.as_secs_f64() / f64::from(self.records.max(1));
+        let seconds = samples as f64 / self.rate().max(1.0) + record * records as f64;
+        clock(seconds.ceil() as u64)
     }
 }
 
-/// Time for `samples` at `rate` a second, in words.
-pub(crate) fn clock(samples: u64, rate: f64) -> String {
-    let s = (samples as f64 / rate.max(1.0)).ceil() as u64;
+/// "42 s", "3 min 05 s", "2 h 10 min".
+fn clock(s: u64) -> String {
     match s {
         0..60 => format!("{s} s"),
         60..3600 => format!("{} min {:02} s", s / 60, s % 60),
@@ -86,6 +113,8 @@ pub(super) fn speed(rate: f64, flop: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::estimators::Bound;
+    use crate::train::Record;
 
     #[test]
     fn redraws_are_rare_and_cheap() {
@@ -115,13 +144,27 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!(clock(42, 1.0), "42 s");
-        assert_eq!(clock(185, 1.0), "3 min 05 s");
-        assert_eq!(clock(7800, 1.0), "2 h 10 min");
+        assert_eq!([clock(42), clock(185), clock(7800)], ["42 s", "3 min 05 s", "2 h 10 min"]);
         assert_eq!([count(950.0), count(31_400.0), count(2.44e6)], ["950", "31 k", "2.4 M"]);
+    }
+
+    #[test]
+    fn records_are_timed_apart() {
         let start = Instant::now();
-        let pace = Pace::new(start, 100);
-        assert_eq!(pace.rate(start + Duration::from_secs(2), 300), 100.0);
-        assert!(pace.rate(start, 100).is_finite());
+        let bound = Bound::new(-1.0, 0.0);
+        let event = |samples, record: bool| Event {
+            updates: samples / 100,
+            samples,
+            total_samples: 1000,
+            epoch_end: false,
+            minibatch: bound,
+            record: record.then_some(Record { updates: 0, samples, train: bound, valid: bound }),
+        };
+        let mut pace = Pace::new(start, 100);
+        assert_eq!((pace.rate(), pace.left(0, 0)), (0.0, "0 s".into()));
+        pace.update(start + Duration::from_secs(1), &event(200, false));
+        pace.update(start + Duration::from_secs(11), &event(300, true));
+        assert_eq!(pace.rate(), 100.0);
+        assert_eq!(pace.left(700, 2), "27 s");
     }
 }

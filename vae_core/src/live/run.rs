@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use super::Training;
 use super::display::Display;
 use super::marker::Bundle;
-use super::pace::{Pace, Throttle, clock, count, speed};
+use super::pace::{Pace, Throttle, count, speed};
 use crate::Error;
 use crate::figures::{Curve, CurveAndBar, LearningCurves};
 use crate::train::{Event, Outcome, Trainer};
@@ -44,11 +44,12 @@ impl LiveRun {
     /// After an update: redraws if it is time.
     pub(crate) fn observe(&mut self, event: &Event, trainer: &Trainer) {
         let now = Instant::now();
+        self.pace.update(now, event);
         if !self.throttle.due(now) {
             return;
         }
         self.add(event.samples as f64, trainer.running_train_bound().bound);
-        self.show(trainer, "", now, false);
+        self.show(trainer, "", false);
         self.throttle.drawn(now, Instant::now());
     }
 
@@ -64,21 +65,21 @@ impl LiveRun {
                 Ok(Outcome::Stopped(reason)) => format!("stopped: {reason}"),
                 Err(error) => error.to_string(),
             };
-            self.show(trainer, &how, Instant::now(), true);
+            // The PNG, for viewers that show no SVG, takes a hundred times as long; an Interrupt is to be quick.
+            self.show(trainer, &how, !matches!(outcome, Ok(Outcome::Stopped(_))));
         }
     }
 
     /// A drawing that fails (a bound may be absurd) is left out: training goes on.
-    fn show(&mut self, trainer: &Trainer, how: &str, now: Instant, last: bool) {
-        let lines = self.lines(trainer, how, now);
+    fn show(&mut self, trainer: &Trainer, how: &str, png: bool) {
+        let lines = self.lines(trainer, how);
         let mut data = Bundle::from([("text/plain", lines.join("\n"))]);
         let done = trainer.updates() as f64 / trainer.total_updates().max(1) as f64;
         if let Ok(drawing) = CurveAndBar::draw(self.curves(trainer), done, &lines) {
             if let Ok(svg) = drawing.svg() {
                 data.insert("image/svg+xml", svg.trim_end().to_owned());
             }
-            // The PNG, for viewers that show no SVG, takes a hundred times as long.
-            if last && let Ok(png) = drawing.png() {
+            if png && let Ok(png) = drawing.png() {
                 data.insert("image/png", BASE64_STANDARD.encode(png));
             }
         }
@@ -114,12 +115,12 @@ impl LiveRun {
     }
 
     /// What stands below the bar.
-    fn lines(&self, trainer: &Trainer, how: &str, now: Instant) -> Vec<String> {
+    fn lines(&self, trainer: &Trainer, how: &str) -> Vec<String> {
         let (samples, total) = (trainer.samples(), trainer.total_updates() * trainer.config().batch as u64);
-        let rate = self.pace.rate(now, samples);
+        let rate = self.pace.rate();
         let share = 100.0 * samples as f64 / total.max(1) as f64;
-        let left =
-            if how.is_empty() { format!("{} left", clock(total - samples.min(total), rate)) } else { how.into() };
+        let left = self.pace.left(total.saturating_sub(samples), trainer.records_left());
+        let left = if how.is_empty() { format!("{left} left") } else { how.into() };
         let speed = speed(rate, rate * trainer.flop_per_sample());
         let bound = |v: f64| format!("{v:.2}").replace('-', "−");
         let valid = trainer.history().last();
@@ -158,14 +159,14 @@ mod tests {
         for update in 1..=12 {
             let event = trainer.step(&data).unwrap();
             live.add(event.samples as f64, trainer.running_train_bound().bound);
-            let lines = live.lines(&trainer, "", Instant::now());
+            let lines = live.lines(&trainer, "");
             let drawing = CurveAndBar::draw(live.curves(&trainer), 0.1 * f64::from(update), &lines).unwrap();
             let svg = drawing.svg().unwrap();
             let text = roxmltree::Document::parse(&svg).unwrap();
             assert!(text.descendants().filter(|n| n.is_text()).any(|n| n.text().unwrap().contains("GFLOP/s")), "{svg}");
             assert!(svg.len() < 60_000);
         }
-        let lines = live.lines(&trainer, "finished", Instant::now());
+        let lines = live.lines(&trainer, "finished");
         assert!(lines[0].starts_with("100 % of 600 samples") && lines[0].ends_with("finished"), "{lines:?}");
         assert!(lines[1].contains("train −") && lines[1].contains("validation −"), "{lines:?}");
     }
@@ -198,9 +199,16 @@ mod tests {
         let begin = Instant::now();
         let mut size = 0;
         for _ in 0..20 {
-            let lines = live.lines(&trainer, "", begin);
+            let lines = live.lines(&trainer, "");
             size = CurveAndBar::draw(live.curves(&trainer), 0.5, &lines).unwrap().svg().unwrap().len();
         }
         println!("{:?} a redraw, {size} bytes", begin.elapsed() / 20);
+        let mut trainer = trainer;
+        let event = trainer.step(&config.data.load().unwrap()).unwrap();
+        let (mut live, begin) = (LiveRun::new("", &trainer), Instant::now());
+        for _ in 0..1_000_000 {
+            live.observe(&event, &trainer);
+        }
+        println!("{:?} an update", begin.elapsed() / 1_000_000);
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::display::{Display, table_bundle};
 use super::marker::Bundle;
-use super::pace::{Pace, Throttle, clock, count, speed};
+use super::pace::{Pace, Throttle, count, speed};
 use crate::estimators::Bound;
 use crate::figures::Table;
 use crate::train::{Control, Event, Observer, Outcome, Trainer};
@@ -37,6 +37,7 @@ struct Row {
     train: Option<Bound>,
     valid: Option<Bound>,
     rate: f64,
+    left: String,
     flop_per_sample: f64,
 }
 
@@ -60,6 +61,7 @@ impl Sweep {
             train: None,
             valid: None,
             rate: 0.0,
+            left: String::new(),
             flop_per_sample: 0.0,
         };
         let rows = names.into_iter().map(row).collect();
@@ -151,8 +153,7 @@ impl Row {
         };
         let training = self.state == State::Training;
         let rate = if self.rate > 0.0 { count(self.rate) } else { "–".into() };
-        let left = self.total.saturating_sub(self.samples);
-        let left = if training && self.rate > 0.0 { clock(left, self.rate) } else { "–".into() };
+        let left = if training && self.rate > 0.0 { self.left.clone() } else { "–".into() };
         [self.name.clone(), state, bound(self.train), bound(self.valid), rate, left]
     }
 }
@@ -167,11 +168,11 @@ pub(crate) struct SweepRow<'a> {
 
 impl SweepRow<'_> {
     fn report(&mut self, trainer: &Trainer, state: State) {
-        let (now, samples) = (Instant::now(), trainer.samples());
-        let rate = self.pace.map_or(0.0, |pace| pace.rate(now, samples));
+        let (samples, total) = (trainer.samples(), trainer.total_updates() * trainer.config().batch as u64);
+        let left = self.pace.map(|pace| pace.left(total.saturating_sub(samples), trainer.records_left()));
         self.sweep.change(self.index, |row| {
-            (row.state, row.samples, row.rate) = (state, samples, rate);
-            row.total = trainer.total_updates() * trainer.config().batch as u64;
+            (row.state, row.samples, row.total) = (state, samples, total);
+            (row.rate, row.left) = (self.pace.map_or(0.0, |pace| pace.rate()), left.unwrap_or_default());
             row.flop_per_sample = trainer.flop_per_sample();
             row.train = (samples > 0).then(|| trainer.running_train_bound());
             row.valid = trainer.history().last().map(|record| record.valid);
@@ -185,8 +186,11 @@ impl Observer for SweepRow<'_> {
         self.report(trainer, State::Training);
     }
 
-    fn observe(&mut self, _: &Event, trainer: &Trainer) -> Result<Control> {
+    fn observe(&mut self, event: &Event, trainer: &Trainer) -> Result<Control> {
         let now = Instant::now();
+        if let Some(pace) = &mut self.pace {
+            pace.update(now, event);
+        }
         if now >= self.next {
             self.next = now + REPORT_EVERY;
             self.report(trainer, State::Training);
@@ -214,7 +218,7 @@ mod tests {
         let train = |sweep: &Sweep, index: usize| {
             sweep.change(index, |row| {
                 (row.state, row.samples, row.total, row.rate) = (State::Training, 2_000, 8_000, 100.0);
-                (row.train, row.flop_per_sample) = (Some(Bound::new(-100.0, 5.5)), 1e7);
+                (row.train, row.flop_per_sample, row.left) = (Some(Bound::new(-100.0, 5.5)), 1e7, "1 min 00 s".into());
             });
         };
         sweep.made(0, Ok(()));

@@ -35,9 +35,9 @@ pub struct RunResult {
     pub dataset: (String, String),
     /// The bounds on the way.
     pub history: History,
-    /// On the validation split, at the end.
+    /// On the validation split, at the end; of an interrupted run, at its last record (NaN if it has none).
     pub valid: Bound,
-    /// On the test split, at the end.
+    /// On the test split, at the end; NaN for an interrupted run, which is to stop at once.
     pub test: Bound,
     /// Why it ended before its budget, if it did: early stopping, or a request.
     pub stopped: Option<String>,
@@ -66,8 +66,10 @@ impl Run {
     pub fn summary(&self) -> String {
         let (c, r) = (&self.result.config, &self.result);
         let samples = r.history.last().map_or(0, |r| r.samples);
-        let [train, valid, test] =
-            [Quantity::Train, Quantity::Valid, Quantity::Test].map(|q| mean_sd(&[q.of(self)], 2));
+        let [train, valid, test] = [Quantity::Train, Quantity::Valid, Quantity::Test].map(|q| match q.of(self) {
+            unknown if unknown.is_nan() => "–".to_owned(),
+            bound => mean_sd(&[bound], 2),
+        });
         let stopped = match r.stopped.as_deref() {
             None => String::new(),
             Some(Training::INTERRUPTED) => {
@@ -303,12 +305,19 @@ impl RunStore {
             }
             Err(error) => return Err(error),
         };
+        let (valid, test) = if stopped.as_deref() == Some(Training::INTERRUPTED) {
+            let unknown = Bound::new(f64::NAN, f64::NAN);
+            (trainer.history().last().map_or(unknown, |record| record.valid), unknown)
+        } else {
+            let bound = |split, images| finite(split, &trainer, trainer.evaluate(images, config.evaluation)?);
+            (bound("validation", &data.valid)?, bound("test", &data.test)?)
+        };
         let result = RunResult {
             config: config.clone(),
             dataset: (data.name.clone(), data.sha256.clone()),
             history: trainer.history().clone(),
-            valid: finite("validation", &trainer, trainer.evaluate(&data.valid, config.evaluation)?)?,
-            test: finite("test", &trainer, trainer.evaluate(&data.test, config.evaluation)?)?,
+            valid,
+            test,
             stopped,
             git_commit: git_commit(),
             seconds: trainer.seconds(),

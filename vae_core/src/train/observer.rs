@@ -8,7 +8,7 @@ use super::checkpoint;
 use super::history::Record;
 use super::trainer::{Outcome, Trainer};
 use crate::estimators::Bound;
-use crate::live::{self, LiveRun, Pace, clock};
+use crate::live::{self, LiveRun, Pace};
 use crate::{Error, Result};
 
 /// What an observer is told after each update.
@@ -59,7 +59,7 @@ pub struct Progress {
     label: String,
     every: f64,
     next: f64,
-    begin: Option<Pace>,
+    pace: Option<Pace>,
     live: Option<LiveRun>,
 }
 
@@ -67,19 +67,19 @@ impl Progress {
     /// With a label before each line.
     pub fn new(label: impl Into<String>, lines: u32) -> Self {
         let every = 1.0 / f64::from(lines.max(1));
-        Self { label: label.into(), every, next: 0.0, begin: None, live: None }
+        Self { label: label.into(), every, next: 0.0, pace: None, live: None }
     }
 
     fn print(&mut self, event: &Event, trainer: &Trainer) {
         let now = Instant::now();
-        let pace = *self.begin.get_or_insert_with(|| Pace::new(now, event.samples));
+        let pace = self.pace.get_or_insert_with(|| Pace::new(now, event.samples));
+        pace.update(now, event);
         let done = event.samples as f64 / event.total_samples.max(1) as f64;
         if done < self.next || pace.elapsed(now) < Duration::from_secs(2) {
             return;
         }
         self.next = done + self.every;
-        let rate = pace.rate(now, event.samples);
-        let left = clock(event.total_samples - event.samples, rate);
+        let (rate, left) = (pace.rate(), pace.left(event.total_samples - event.samples, trainer.records_left()));
         let valid = trainer.history().last().map_or(String::new(), |r| format!(" · valid {:.2}", r.valid.bound));
         println!(
             "{}{:3.0} % · {} samples · train {:.2}{valid} · {:.1} k samples/s · {left} left",
@@ -95,6 +95,7 @@ impl Progress {
 impl Observer for Progress {
     fn begin(&mut self, trainer: &Trainer) {
         self.live = live::enabled().then(|| LiveRun::new(&self.label, trainer));
+        self.pace = Some(Pace::new(Instant::now(), trainer.samples()));
     }
 
     fn observe(&mut self, event: &Event, trainer: &Trainer) -> Result<Control> {

@@ -295,6 +295,14 @@ impl Trainer {
         self.updates * self.config.batch as u64
     }
 
+    /// Records still to be taken (100 001 stands for more, too).
+    pub fn records_left(&self) -> u64 {
+        let (m, per_epoch, total) = (self.config.batch as u64, self.batches.batches_per_epoch(), self.total_updates());
+        let next = |update: &u64| Some(self.config.record.next(*update, m, per_epoch, total));
+        let before_the_end = std::iter::successors(Some(self.next_record), next).take_while(|&update| update < total);
+        before_the_end.take(100_000).count() as u64 + u64::from(self.updates < total)
+    }
+
     /// Floating-point operations of the dense products of an update, per training sample: two for each multiply-add,
     /// forward, for the weights' gradient, and for the inputs' gradient, which the first layer does not need.
     pub fn flop_per_sample(&self) -> f64 {
