@@ -55,12 +55,7 @@ const BLOCK: usize = 500;
 ///
 /// # Errors
 /// [`Error::Config`] if `k` is 0, [`Error::Shape`] if x does not fit the model.
-pub fn log_marginal<F: Real>(
-    model: &Vae<F>,
-    x: &[F],
-    k: usize,
-    (seed, threads): (u64, usize),
-) -> Result<Vec<f64>> {
+pub fn log_marginal<F: Real>(model: &Vae<F>, x: &[F], k: usize, (seed, threads): (u64, usize)) -> Result<Vec<f64>> {
     if k == 0 {
         return Err(Error::config("k", "is 0; importance sampling needs at least one sample"));
     }

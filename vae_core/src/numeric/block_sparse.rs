@@ -138,11 +138,8 @@ impl<const NV: usize> WithSimd for ForwardPanel<'_, NV> {
         let Self { x, w, out, n, col, width } = self;
         for run in 0..x.counts.len() {
             let mut weights = [[simd.splat_f32s(0.0); NV]; RUN];
-            for i in 0..RUN {
-                let pixel = run * RUN + i;
-                if pixel < x.d {
-                    weights[i] = load_row(simd, &w[pixel * n + col..][..width]);
-                }
+            for (pixel, weights) in (run * RUN..x.d).zip(&mut weights) {
+                *weights = load_row(simd, &w[pixel * n + col..][..width]);
             }
             for (row, values) in x.run(run) {
                 let place = &mut out[row * n + col..][..width];

@@ -241,9 +241,9 @@ pub(super) fn load_row<S: Simd, const NV: usize>(simd: S, from: &[f32]) -> [S::f
         return whole;
     }
     let mut row = [simd.splat_f32s(0.0); NV];
-    for v in 0..NV {
+    for (v, part) in row.iter_mut().enumerate() {
         let rest = &from[(v * S::F32_LANES).min(from.len())..];
-        row[v] = simd.partial_load_f32s(&rest[..S::F32_LANES.min(rest.len())]);
+        *part = simd.partial_load_f32s(&rest[..S::F32_LANES.min(rest.len())]);
     }
     row
 }
@@ -256,11 +256,11 @@ pub(super) fn store_row<S: Simd, const NV: usize>(simd: S, to: &mut [f32], row: 
         *whole = row;
         return;
     }
-    for v in 0..NV {
+    for (v, part) in row.into_iter().enumerate() {
         let start = (v * S::F32_LANES).min(to.len());
         let rest = &mut to[start..];
         let width = S::F32_LANES.min(rest.len());
-        simd.partial_store_f32s(&mut rest[..width], row[v]);
+        simd.partial_store_f32s(&mut rest[..width], part);
     }
 }
 

@@ -22,6 +22,7 @@ use crate::figures::{Curve, mean_sd};
 use crate::files::{TensorFile, read_tensors, remove_scraps, write_atomic, write_tensors};
 use crate::live::{self, Sweep, SweepRow, Training};
 use crate::models::Vae;
+use crate::threads;
 use crate::train::observer::{Checkpointer, Observer, Progress, StopFlag};
 use crate::train::{History, Outcome, Trainer, checkpoint};
 use crate::{Error, Result};
@@ -114,10 +115,15 @@ impl Run {
     }
 }
 
+/// Steps of fewer operations are done before a second thread has woken up.
+const WORTH_DIVIDING: f64 = 2e7;
+
 /// A folder of runs.
 #[derive(Clone, Debug)]
 pub struct RunStore {
     folder: PathBuf,
+    /// Threads to use; if `None`, `VAEB_THREADS` or all cores. The results do not depend on it.
+    pub threads: Option<usize>,
     /// Lines of progress a run; 0 for none.
     pub progress_lines: u32,
     /// A checkpoint is written at least this often.
@@ -137,6 +143,7 @@ impl RunStore {
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
+            threads: None,
             progress_lines: 12,
             checkpoint_every: Duration::from_secs(20),
             stop: StopFlag::default(),
@@ -166,10 +173,10 @@ impl RunStore {
     /// [`Error::Config`], [`Error::Io`]; [`Error::NonFinite`] if training diverged: `last_good.safetensors` then holds the
     /// parameters of the last record.
     pub fn run_on(&self, config: &RunConfig, data: &Dataset) -> Result<Run> {
-        self.run_watched(config, data, "", None)
+        self.run_watched(config, data, ("", None), self.threads()?)
     }
 
-    /// All runs, on as many threads as the machine has cores, in the order of the list; finished ones are kept if one fails.
+    /// All runs, as many side by side as there are [threads](Self::threads), in the order of the list; finished ones are kept if one fails.
     ///
     /// # Errors
     /// The first error of a run; [`Error::Interrupted`] after SIGINT (Interrupt, Ctrl-C) if not all were finished: those
@@ -195,9 +202,10 @@ impl RunStore {
         let training = Training::begin();
         let queue: Mutex<VecDeque<(usize, usize)>> = Mutex::new(open.iter().copied().enumerate().collect());
         let slots = Mutex::new(slots);
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(configs.len());
+        let threads = self.threads()?;
+        let side_by_side = threads.min(open.len());
         std::thread::scope(|scope| {
-            for _ in 0..threads {
+            for _ in 0..side_by_side {
                 scope.spawn(|| {
                     while let Some((row, i)) = queue.lock().ok().and_then(|mut q| q.pop_front()) {
                         if training.interrupted() {
@@ -206,7 +214,7 @@ impl RunStore {
                         let (config, label) = (&configs[i], format!("[{}] ", name(i)));
                         let watch = sweep.as_ref().map(|sweep| sweep.row(row));
                         let run = match data.iter().find(|d| d.0 == config.data) {
-                            Some((_, data)) => self.run_watched(config, data, &label, watch),
+                            Some((_, data)) => self.run_watched(config, data, (&label, watch), threads / side_by_side),
                             None => self.run(config),
                         };
                         if let Some(sweep) = &sweep {
@@ -269,7 +277,17 @@ impl RunStore {
         Ok(Some(Run { result, model }))
     }
 
-    fn run_watched(&self, config: &RunConfig, data: &Dataset, label: &str, row: Option<SweepRow<'_>>) -> Result<Run> {
+    fn threads(&self) -> Result<usize> {
+        self.threads.map_or_else(threads::available, threads::check)
+    }
+
+    fn run_watched(
+        &self,
+        config: &RunConfig,
+        data: &Dataset,
+        (label, row): (&str, Option<SweepRow<'_>>),
+        threads: usize,
+    ) -> Result<Run> {
         let fresh = Trainer::new(config, data)?; // refuses nonsense before anything is written
         let folder = self.path(config);
         fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
@@ -290,6 +308,9 @@ impl RunStore {
         if path.exists() {
             trainer = checkpoint::load(config, data, &path)?;
             println!("{label}going on from update {} of {}", trainer.updates(), trainer.total_updates());
+        }
+        if trainer.flop_per_sample() * config.batch as f64 > WORTH_DIVIDING {
+            trainer = trainer.on_threads(threads)?;
         }
         let outcome = self.fit(&mut trainer, data, (label, row), &path);
         let (complete, stopped) = match outcome {

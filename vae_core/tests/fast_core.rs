@@ -1,0 +1,172 @@
+//! The fast path against the plain one: the same gradient, and the same bits however the work is divided.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use rand::Rng as _;
+use vae_core::estimators::{Ascent, Estimator, Form, Scaling, Workspace};
+use vae_core::likelihoods::{GaussianMean, LikelihoodConfig};
+use vae_core::models::{ModelConfig, Vae};
+use vae_core::nn::{Activation, Init};
+use vae_core::optim::{Optimiser, OptimiserConfig};
+use vae_core::rng::{Stream, rng};
+
+const ACTIVATIONS: [Activation; 5] =
+    [Activation::Tanh, Activation::Sigmoid, Activation::Relu, Activation::Softplus, Activation::Gelu];
+
+fn optimisers() -> [OptimiserConfig; 3] {
+    let momentum = OptimiserConfig::Sgd { step: 0.01, momentum: 0.9 };
+    [OptimiserConfig::adagrad(0.01), OptimiserConfig::adam(1e-3), momentum]
+}
+
+/// x `[m, d]` in patches of zeros and of grey, of which about `share` is grey.
+fn images(m: usize, d: usize, share: f64, seed: u64) -> Vec<f32> {
+    let mut draws = rng(seed, Stream::User, 0);
+    let patch: Vec<bool> = (0..(m * d).div_ceil(5)).map(|_| draws.random_range(0.0..1.0) < share).collect();
+    (0..m * d).map(|i| if patch[i / 5] { draws.random_range(0.0f32..1.0) } else { 0.0 }).collect()
+}
+
+fn pool(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+}
+
+/// Bounds and parameters after three updates on `threads` threads, the workspace divided into `parts`.
+fn three_updates(
+    (config, d): (&ModelConfig, usize),
+    estimator: Estimator,
+    optimiser: OptimiserConfig,
+    x: &[f32],
+    (threads, parts): (usize, usize),
+) -> (Vec<f64>, Vec<f32>) {
+    let mut model = Vae::<f32>::new(config, d, 3).unwrap();
+    let mut optimiser = Optimiser::init(optimiser, model.layout().len()).unwrap();
+    let m = x.len() / d;
+    let mut ws = Workspace::divided(&model, &estimator, m, true, parts);
+    let ascent = Ascent::new(&model, threads);
+    let scaling = Scaling { scale: 1.5, decay: 1e-3, factor: 0.5 };
+    let bounds = (0..3).map(|update| {
+        ws.draw_noise(m, model.latent(), &mut rng(7, Stream::Noise, update)).unwrap();
+        let at = (scaling, update + 1);
+        pool(threads).install(|| ascent.step(&estimator, &mut model, x, &mut ws, &mut optimiser, at)).unwrap().bound
+    });
+    let bounds = bounds.collect();
+    (bounds, model.params().to_vec())
+}
+
+fn any_model() -> impl Strategy<Value = (ModelConfig, usize, Estimator)> {
+    let widths = || prop::collection::vec(1usize..40, 1..3);
+    let likelihood = prop_oneof![
+        Just(LikelihoodConfig::Bernoulli),
+        Just(LikelihoodConfig::Gaussian { mean: GaussianMean::Linear }),
+        Just(LikelihoodConfig::Gaussian { mean: GaussianMean::Sigmoid }),
+    ];
+    let form = prop_oneof![Just(Form::A), Just(Form::B)];
+    (widths(), widths(), 1usize..5, 1usize..70, 0usize..5, likelihood, form, 1usize..4).prop_map(
+        |(encoder, decoder, latent, d, activation, likelihood, form, samples)| {
+            let (activation, init) = (ACTIVATIONS[activation], Init::Xavier);
+            let config = ModelConfig { latent, encoder, decoder, activation, likelihood, init };
+            (config, d, Estimator { form, samples })
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// f32 on the fast path against f64 on the plain one.
+    #[test]
+    fn the_gradient_is_that_of_the_plain_path((config, d, estimator) in any_model(), m in 1usize..20, share in 0.0f64..1.0) {
+        let x = images(m, d, share, 1);
+        let fast = Vae::<f32>::new(&config, d, 3).unwrap();
+        let mut plain = Vae::<f64>::new(&config, d, 3).unwrap();
+        for (to, from) in plain.params_mut().iter_mut().zip(fast.params()) {
+            *to = f64::from(*from);
+        }
+        let mut ws = Workspace::divided(&fast, &estimator, m, true, 3);
+        let mut ws64 = Workspace::new(&plain, &estimator, m, true);
+        ws.draw_noise(m, config.latent, &mut rng(5, Stream::Noise, 0)).unwrap();
+        ws64.draw_noise(m, config.latent, &mut rng(5, Stream::Noise, 0)).unwrap();
+        let bound = estimator.gradient(&fast, &x, &mut ws).unwrap().bound;
+        let x64: Vec<f64> = x.iter().map(|v| f64::from(*v)).collect();
+        let bound64 = estimator.gradient(&plain, &x64, &mut ws64).unwrap().bound;
+        prop_assert!((bound - bound64).abs() < 1e-4 * (1.0 + bound64.abs()), "{bound} {bound64}");
+        for tensor in fast.layout().tensors() {
+            let norm = ws64.gradient[tensor.range()].iter().map(|g| g * g).sum::<f64>().sqrt();
+            let off = tensor.range().map(|i| (f64::from(ws.gradient[i]) - ws64.gradient[i]).powi(2)).sum::<f64>().sqrt();
+            prop_assert!(off <= 1e-4 * norm + 1e-6, "{}: off by {off} of {norm}", tensor.name);
+        }
+    }
+
+    #[test]
+    fn bits_do_not_depend_on_threads_or_parts(
+        (config, d, estimator) in any_model(), m in 1usize..20, share in 0.0f64..1.0, which in 0usize..3,
+    ) {
+        let x = images(m, d, share, 2);
+        let run = |threads, parts| three_updates((&config, d), estimator, optimisers()[which], &x, (threads, parts));
+        let one = run(1, 1);
+        for (threads, parts) in [(1, 3), (2, 2), (3, 3), (2, 5)] {
+            prop_assert_eq!(&run(threads, parts), &one, "{} threads, {} parts", threads, parts);
+        }
+    }
+
+    /// The update that never writes the gradient is the one that does.
+    #[test]
+    fn the_fused_update_is_the_plain_one((config, d, estimator) in any_model(), m in 1usize..12, which in 0usize..3) {
+        let x = images(m, d, 0.3, 4);
+        let fused = three_updates((&config, d), estimator, optimisers()[which], &x, (1, 1)).1;
+        let mut model = Vae::<f32>::new(&config, d, 3).unwrap();
+        let mut optimiser = Optimiser::init(optimisers()[which], model.layout().len()).unwrap();
+        let mut ws = Workspace::new(&model, &estimator, m, true);
+        for update in 0..3 {
+            ws.draw_noise(m, config.latent, &mut rng(7, Stream::Noise, update)).unwrap();
+            estimator.gradient(&model, &x, &mut ws).unwrap();
+            let gradient: Vec<f32> =
+                ws.gradient.iter().zip(model.params()).map(|(g, theta)| 1.5 * (g - 1e-3 * theta)).collect();
+            optimiser.update(model.params_mut(), &gradient, 0.5);
+        }
+        prop_assert_eq!(model.params(), &fused[..]);
+    }
+}
+
+/// Wide enough for several strips, blocks of the product, and panels.
+#[test]
+fn a_large_model_has_the_same_bits_too() {
+    let config = ModelConfig { latent: 20, encoder: vec![500], decoder: vec![500], ..ModelConfig::default() };
+    for share in [0.2, 0.95] {
+        let x = images(100, 784, share, 8);
+        let run = |threads| {
+            let (estimator, optimiser) = (Estimator::default(), OptimiserConfig::default());
+            three_updates((&config, 784), estimator, optimiser, &x, (threads, threads))
+        };
+        let (one, two) = (run(1), run(2));
+        assert!(one == two);
+        assert!(one.0.iter().all(|bound| bound.is_finite()));
+    }
+}
+
+#[test]
+fn a_gradient_that_overflows_stops_the_update() {
+    let config = ModelConfig { latent: 2, encoder: vec![3], decoder: vec![3], ..ModelConfig::default() };
+    let mut model = Vae::<f32>::new(&config, 8, 0).unwrap();
+    let estimator = Estimator::default();
+    let mut ws = Workspace::new(&model, &estimator, 2, true);
+    let mut optimiser = Optimiser::init(OptimiserConfig::default(), model.layout().len()).unwrap();
+    ws.draw_noise(2, 2, &mut rng(0, Stream::Noise, 0)).unwrap();
+    let scaling = Scaling { scale: 1e30, decay: 0.0, factor: 1.0 };
+    let ascent = Ascent::new(&model, 1);
+    let error = ascent.step(&estimator, &mut model, &[0.5; 16], &mut ws, &mut optimiser, (scaling, 9)).unwrap_err();
+    assert!(error.to_string().contains("gradient") && error.to_string().contains("update 9"), "{error}");
+    let error = ascent.step(&estimator, &mut model, &[f32::NAN; 16], &mut ws, &mut optimiser, (scaling, 9));
+    assert!(error.unwrap_err().to_string().contains("the bound"));
+}
+
+/// Prints the path, so that a run with a forced one shows that it was taken.
+#[test]
+fn a_forced_path_is_taken() {
+    vae_core::numeric::isa::check().unwrap();
+    println!("{}", vae_core::numeric::isa::name());
+    if let Ok(forced) = std::env::var(vae_core::numeric::isa::VARIABLE)
+        && !forced.is_empty()
+    {
+        assert_eq!(vae_core::numeric::isa::name(), forced);
+    }
+}
