@@ -1,1 +1,304 @@
-fn main() {}
+//! `cargo bench -p vae_core --bench training`: the reference work W1–W4, each figure as a fraction of what the machine can do.
+//!
+//! The machine's speed is measured between the rounds of each figure, in the same run, because that of a shared machine
+//! changes by the minute. `-- --json` prints one line for other programs; a word chooses figures by name.
+//!
+//! W1: MNIST 784-500-20-500-784, tanh, Bernoulli, M = 100, L = 1, L^B, AdaGrad. W2: Frey Face 560-200-10-200-560, Gaussian,
+//! (M, L). W3: the 32 models of Fig. 3, 2000 epochs, two side by side, estimated from a second of each. W4: the bound of
+//! 10,000 images, and log p(x) of 40 by 5000 importance samples. Real data where they are at hand, else the synthetic sets.
+#![allow(missing_docs)]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use vae_core::estimators::Form;
+use vae_core::prelude::*;
+use vae_core::threads;
+
+/// Rounds of a figure; its median is reported.
+const ROUNDS: usize = 9;
+/// How long a round takes.
+const ROUND: Duration = Duration::from_millis(250);
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let json = arguments.iter().any(|a| a == "--json");
+    let filter = arguments.iter().find(|a| !a.starts_with('-')).cloned().unwrap_or_default();
+    let table = Table { filter };
+    let (mnist, frey) = (data(DatasetKind::Mnist)?, data(DatasetKind::FreyFace)?);
+
+    let cores = threads::cores();
+    let both: Vec<usize> = if cores > 1 { vec![1, 2] } else { vec![1] };
+    let mut w1 = serde_json::Map::new();
+    for &n in &both {
+        let mut config = w1_config(mnist.config);
+        config.seed = 1;
+        if let Some(figure) = table.training("W1", &config, &mnist, n)? {
+            w1.insert(n.to_string(), figure.into());
+        }
+    }
+    let (mut w2, mut w3) = (serde_json::Map::new(), 0.0);
+    for (m, l) in [(100, 1), (20, 1), (100, 8), (20, 8)] {
+        if let Some(figure) = table.training(&format!("W2 ({m}, {l})"), &w2_config(frey.config, m, l), &frey, 1)? {
+            w2.insert(format!("{m},{l}"), figure.into());
+        }
+    }
+    if table.wants("W3") {
+        w3 = sweep_minutes(&frey)?;
+        println!(
+            "W3: about {w3:.0} min for the 32 models on {cores} cores, f32 (from {ROUND:?} of steps of each model)"
+        );
+    }
+    table.evaluation(&mnist, &both)?;
+
+    let peaks = [fma_peak(Duration::from_millis(100)), memory_peak()];
+    println!("\n{} · path {} · {} · {}", cpu(), vae_core::numeric::isa::name(), mnist.name, frey.name);
+    let bf16 = bf16_peak().map_or("no bf16 instructions".into(), |peak| format!("bf16 dot products {peak:.0} GFLOP/s"));
+    println!("one core: f32 multiply-adds {:.0} GFLOP/s, {bf16}, memory {:.0} GB/s", peaks[0], peaks[1]);
+    println!("Resident memory {} MiB", resident_mib());
+    if json {
+        println!(
+            "{}",
+            json!({"w1": w1, "w2": w2, "w3_minutes": w3, "fma_gflops": peaks[0], "memory_gb_s": peaks[1], "cpu": cpu()})
+        );
+    }
+    Ok(())
+}
+
+/// Real data if they are on this machine, else what is embedded.
+fn data(kind: DatasetKind) -> Result<Dataset> {
+    DatasetConfig::new(kind).load().or_else(|_| {
+        let faces = kind == DatasetKind::FreyFace;
+        DatasetConfig::new(if faces { DatasetKind::SyntheticFaces } else { DatasetKind::SyntheticDigits }).load()
+    })
+}
+
+fn w1_config(data: DatasetConfig) -> RunConfig {
+    let mut config = RunConfig::report(data).latent(20).budget(Budget::Epochs(1 << 20));
+    config.batches = vae_core::data::batches::BatchScheme::Shuffled;
+    config.record = RecordAt::Samples(u64::MAX);
+    config
+}
+
+fn w2_config(data: DatasetConfig, m: usize, l: usize) -> RunConfig {
+    let mut config = w1_config(data).latent(10);
+    (config.batch, config.estimator) = (m, Estimator { form: Form::B, samples: l });
+    config
+}
+
+/// Which figures are wanted.
+struct Table {
+    filter: String,
+}
+
+impl Table {
+    fn wants(&self, name: &str) -> bool {
+        name.contains(&self.filter)
+    }
+
+    /// Milliseconds a step; the machine's speed is measured before each round.
+    fn training(&self, name: &str, config: &RunConfig, data: &Dataset, threads: usize) -> Result<Option<f64>> {
+        if !self.wants(name) {
+            return Ok(None);
+        }
+        let mut trainer = Trainer::new(config, data)?.on_threads(threads)?;
+        let flop = trainer.flop_per_sample() * config.batch as f64;
+        trainer.step(data)?;
+        let (mut times, mut fractions) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let peak = fma_peak(Duration::from_millis(10)) * threads as f64;
+            let (start, mut steps) = (Instant::now(), 0);
+            while start.elapsed() < ROUND {
+                trainer.step(data)?;
+                steps += 1;
+            }
+            let step = start.elapsed().as_secs_f64() / f64::from(steps);
+            times.push(1e3 * step);
+            fractions.push(1e-9 * flop / step / peak);
+        }
+        self.print(name, threads, &mut times, &mut fractions, "ms a step");
+        Ok(Some(median(&mut times)))
+    }
+
+    /// W4.
+    fn evaluation(&self, data: &Dataset, threads: &[usize]) -> Result<()> {
+        let config = w1_config(data.config);
+        let model = Trainer::new(&config, data)?.model().clone();
+        let pre = config.preprocess.prepare();
+        let size =
+            |mlp: &vae_core::nn::Mlp| mlp.layers().iter().map(|l| 2 * l.inputs * l.outputs).sum::<usize>() as f64;
+        let images = data.train.len().min(10_000);
+        let x = data.truncated(images, 1).train;
+        let few: Vec<f32> = x.pixels.iter().take(40 * data.dim()).map(|k| f32::from(*k) / 256.0).collect();
+        for &n in threads {
+            let bound = || vae_core::train::trainer::evaluate(&model, &x, &pre, config.evaluation, (1, n)).map(drop);
+            self.work("W4 bound", n, images as f64 * (size(model.encoder()) + size(model.decoder())), bound)?;
+            let marginal = || vae_core::estimators::marginal::log_marginal(&model, &few, 5000, (1, n)).map(drop);
+            self.work("W4 log p(x)", n, 40.0 * 5000.0 * size(model.decoder()), marginal)?;
+        }
+        Ok(())
+    }
+
+    fn work(&self, name: &str, threads: usize, flop: f64, work: impl Fn() -> Result<()>) -> Result<()> {
+        if !self.wants(name) {
+            return Ok(());
+        }
+        let (mut times, mut fractions) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS.min(5) {
+            let peak = fma_peak(Duration::from_millis(10)) * threads as f64;
+            let start = Instant::now();
+            work()?;
+            times.push(1e3 * start.elapsed().as_secs_f64());
+            fractions.push(1e-6 * flop / times.last().copied().unwrap_or(1.0) / peak);
+        }
+        self.print(name, threads, &mut times, &mut fractions, "ms");
+        Ok(())
+    }
+
+    fn print(&self, name: &str, threads: usize, times: &mut [f64], fractions: &mut [f64], unit: &str) {
+        let (time, fraction) = (median(times), median(fractions));
+        println!(
+            "{name:14} {threads} thread{}: median {time:8.3}, best {:8.3} {unit}; dense work at {:3.0} % of the peak",
+            if threads == 1 { " " } else { "s" },
+            times[0],
+            100.0 * fraction
+        );
+    }
+}
+
+/// Minutes for the 32 models of Fig. 3 (L 1…8 × M 20, 60, 100, 140; 2000 epochs of 1500 frames), as many side by side as
+/// there are cores.
+fn sweep_minutes(data: &Dataset) -> Result<f64> {
+    let mut models: Vec<(usize, usize)> = (1..=8).flat_map(|l| [20, 60, 100, 140].map(|m| (m, l))).collect();
+    models.reverse(); // the long ones first
+    let next = std::sync::Mutex::new(models.into_iter());
+    let cores = threads::cores();
+    let worker = || -> Result<f64> {
+        let mut seconds = 0.0;
+        while let Some((m, l)) = next.lock().ok().and_then(|mut models| models.next()) {
+            let mut trainer = Trainer::new(&w2_config(data.config, m, l), data)?;
+            trainer.step(data)?;
+            let (start, mut steps) = (Instant::now(), 0);
+            while start.elapsed() < ROUND {
+                trainer.step(data)?;
+                steps += 1;
+            }
+            let updates = 2000.0 * (1500 / m) as f64;
+            seconds += updates * start.elapsed().as_secs_f64() / f64::from(steps);
+        }
+        Ok(seconds)
+    };
+    let total: Result<f64> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().map(|w| w.join().unwrap_or(Ok(f64::NAN))).sum()
+    });
+    Ok(total? / cores as f64 / 60.0)
+}
+
+/// GFLOP/s of one core in multiply-adds of `f32`, on the path that the crate takes.
+fn fma_peak(time: Duration) -> f64 {
+    struct Chains(usize);
+    impl pulp::WithSimd for Chains {
+        type Output = f32;
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, simd: S) -> f32 {
+            let (a, b) = (simd.splat_f32s(0.999_999), simd.splat_f32s(1e-9));
+            let mut sums = [simd.splat_f32s(1.0); 12];
+            for _ in 0..self.0 {
+                for sum in &mut sums {
+                    *sum = simd.mul_add_e_f32s(*sum, a, b);
+                }
+            }
+            let total = sums.into_iter().fold(simd.splat_f32s(0.0), |x, y| simd.add_f32s(x, y));
+            simd.reduce_sum_f32s(total)
+        }
+    }
+    struct Lanes;
+    impl pulp::WithSimd for Lanes {
+        type Output = usize;
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, _: S) -> usize {
+            S::F32_LANES
+        }
+    }
+    let arch = vae_core::numeric::isa::arch();
+    let flop = 2.0 * 12.0 * arch.dispatch(Lanes) as f64;
+    let (start, mut best) = (Instant::now(), 0f64);
+    while start.elapsed() < time {
+        const STEPS: usize = 50_000;
+        let begin = Instant::now();
+        black_box(arch.dispatch(Chains(black_box(STEPS))));
+        best = best.max(1e-9 * flop * STEPS as f64 / begin.elapsed().as_secs_f64());
+    }
+    best
+}
+
+/// GFLOP/s of one core in bf16 dot products, where there are such instructions.
+#[cfg(target_arch = "x86_64")]
+fn bf16_peak() -> Option<f64> {
+    use std::arch::x86_64::*;
+    fn bf16_ones() -> __m512bh {
+        // SAFETY: both are 64 bytes without invalid values.
+        unsafe { std::mem::transmute([0x3f80_u16; 32]) }
+    }
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn chains(steps: usize) -> f32 {
+        let one: __m512bh = bf16_ones();
+        let mut sums = [_mm512_set1_ps(1.0); 12];
+        for _ in 0..steps {
+            for sum in &mut sums {
+                *sum = _mm512_dpbf16_ps(*sum, one, one);
+            }
+        }
+        let mut total = 0.0;
+        for sum in sums {
+            total += _mm512_reduce_add_ps(sum);
+        }
+        total
+    }
+    if !(is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512f")) {
+        return None;
+    }
+    const STEPS: usize = 2_000_000;
+    let begin = Instant::now();
+    // SAFETY: the instructions were just found.
+    black_box(unsafe { chains(black_box(STEPS)) });
+    Some(1e-9 * 12.0 * 64.0 * STEPS as f64 / begin.elapsed().as_secs_f64())
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn bf16_peak() -> Option<f64> {
+    None
+}
+
+/// GB/s of one core, reading and writing 64 MiB.
+fn memory_peak() -> f64 {
+    let (mut x, y) = (vec![1f32; 8 << 20], vec![1f32; 8 << 20]);
+    let rounds = (0..5).map(|_| {
+        let begin = Instant::now();
+        vae_core::numeric::vmath::zip(&mut x, &y, |x, y| x + y);
+        black_box(&mut x);
+        1e-9 * 12.0 * y.len() as f64 / begin.elapsed().as_secs_f64()
+    });
+    rounds.fold(0.0, f64::max)
+}
+
+/// The median; sorts.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn cpu() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split(": ").nth(1));
+    format!("{}, {} cores", name.unwrap_or(std::env::consts::ARCH), threads::cores())
+}
+
+fn resident_mib() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
+    kib.map_or("unknown".into(), |kib| format!("at most {}", kib / 1024))
+}
