@@ -15,6 +15,7 @@ use serde_json::json;
 use vae_core::estimators::Form;
 use vae_core::prelude::*;
 use vae_core::threads;
+use vae_core::train::{Control, Event, Observer};
 
 /// Rounds of a figure; its median is reported.
 const ROUNDS: usize = 9;
@@ -108,12 +109,7 @@ impl Table {
         let (mut times, mut fractions) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let peak = fma_peak(Duration::from_millis(10)) * threads as f64;
-            let (start, mut steps) = (Instant::now(), 0);
-            while start.elapsed() < ROUND {
-                trainer.step(data)?;
-                steps += 1;
-            }
-            let step = start.elapsed().as_secs_f64() / f64::from(steps);
+            let step = seconds_a_step(&mut trainer, data)?;
             times.push(1e3 * step);
             fractions.push(1e-9 * flop / step / peak);
         }
@@ -167,6 +163,22 @@ impl Table {
     }
 }
 
+/// Stops a fit after [`ROUND`].
+struct Round(Instant);
+
+impl Observer for Round {
+    fn observe(&mut self, _: &Event, _: &Trainer) -> Result<Control> {
+        Ok(if self.0.elapsed() < ROUND { Control::Continue } else { Control::Stop("the round is over".into()) })
+    }
+}
+
+/// The mean over a round.
+fn seconds_a_step(trainer: &mut Trainer, data: &Dataset) -> Result<f64> {
+    let (start, before) = (Instant::now(), trainer.updates());
+    trainer.fit(data, &mut [&mut Round(start)])?;
+    Ok(start.elapsed().as_secs_f64() / (trainer.updates() - before) as f64)
+}
+
 /// Minutes for the 32 models of Fig. 3 (L 1…8 × M 20, 60, 100, 140; 2000 epochs of 1500 frames), as many side by side as
 /// there are cores.
 fn sweep_minutes(data: &Dataset) -> Result<f64> {
@@ -179,13 +191,7 @@ fn sweep_minutes(data: &Dataset) -> Result<f64> {
         while let Some((m, l)) = next.lock().ok().and_then(|mut models| models.next()) {
             let mut trainer = Trainer::new(&w2_config(data.config, m, l), data)?;
             trainer.step(data)?;
-            let (start, mut steps) = (Instant::now(), 0);
-            while start.elapsed() < ROUND {
-                trainer.step(data)?;
-                steps += 1;
-            }
-            let updates = 2000.0 * (1500 / m) as f64;
-            seconds += updates * start.elapsed().as_secs_f64() / f64::from(steps);
+            seconds += 2000.0 * (1500 / m) as f64 * seconds_a_step(&mut trainer, data)?;
         }
         Ok(seconds)
     };

@@ -41,22 +41,22 @@ impl BlockSparse {
     /// Takes over x `[M, D]`; returns the share of its runs that are not all zero. Rows beyond `max_rows` are left out.
     pub fn fill(&mut self, x: &[f32]) -> f64 {
         self.counts.fill(0);
-        let (d, mut kept) = (self.d.max(1), 0);
+        let d = self.d.max(1);
         for (row, x) in x.chunks_exact(d).take(self.max_rows).enumerate() {
-            for (run, (values, count)) in x.chunks(RUN).zip(&mut self.counts).enumerate() {
-                let mut padded = [0.0; RUN];
-                padded[..values.len()].copy_from_slice(values);
+            let (whole, rest) = x.as_chunks::<RUN>();
+            let mut last = [0.0; RUN];
+            last[..rest.len()].copy_from_slice(rest);
+            let runs = whole.iter().copied().chain((!rest.is_empty()).then_some(last));
+            for (run, (values, count)) in runs.zip(&mut self.counts).enumerate() {
                 let place = run * self.max_rows + *count;
-                self.values[place] = padded;
+                self.values[place] = values;
                 self.rows[place] = row as u32;
                 // without a branch: which runs are zero cannot be foreseen
-                let some = padded.iter().fold(0, |bits, v| bits | v.to_bits()) != 0;
-                *count += usize::from(some);
-                kept += usize::from(some);
+                *count += usize::from(values.map(f32::to_bits) != [0; RUN]);
             }
         }
         let all = (x.len() / d).min(self.max_rows) * self.counts.len();
-        kept as f64 / all.max(1) as f64
+        self.counts.iter().sum::<usize>() as f64 / all.max(1) as f64
     }
 
     /// `out ← out + x W`; W `[D, n]`, out `[M, n]`.

@@ -1,7 +1,7 @@
 //! The dense product in `f32`: C ← A·B or C ← C + A·B, packed and kept in registers.
 //!
-//! B is cut into panels of a few vectors' width and blocks of [`BLOCK`] rows. A block is packed once into an aligned
-//! buffer that stays in the first-level cache; tiles of up to [`ROWS`] rows of C then pass over it with their sums in
+//! B is cut into blocks of [`BLOCK`] rows, packed once as panels of a few vectors' width, of which each stays in the
+//! first-level cache while tiles of up to [`ROWS`] rows of C then pass over it with their sums in
 //! registers. Element C[i, j] is one chain of multiply-adds in the order of the inner index, whatever the shape, so its bits
 //! do not depend on how rows or columns are divided among calls and threads, nor on the width of the vectors: AVX-512, AVX2
 //! and NEON agree bit by bit (all fuse the multiply-add), the portable path differs in the last bits (it does not).
@@ -15,25 +15,21 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::gemm::Mat;
 
-/// Rows of B in a block: with 64 columns, 48 KiB.
-const BLOCK: usize = 192;
+/// Rows of B in a block: with 64 columns, 32 KiB.
+const BLOCK: usize = 128;
 /// Rows of C in a tile.
 const ROWS: usize = 6;
-/// The widest panel of any machine, in values.
-const WIDEST: usize = 64;
-
-/// A packed block of B, aligned to cache lines. Rows are as wide as the panel, padded with zeros.
-#[repr(C, align(64))]
-struct Packed([f32; BLOCK * WIDEST]);
+/// Rows of B that are packed together, panel by panel, so that memory is read as it lies.
+const BAND: usize = 8;
 
 thread_local! {
-    /// One buffer for each thread, made when it first multiplies.
-    static PACKED: RefCell<Box<Packed>> = RefCell::new(Box::new(Packed([0.0; BLOCK * WIDEST])));
+    /// The packed rows of B: one buffer for each thread, as large as it was ever needed.
+    static PACKED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
 /// `C ← A·B`, or `C ← C + A·B`; shapes were checked by [`matmul`](super::gemm::matmul), and the inner one is not 0.
 pub(super) fn multiply(arch: Arch, c: &mut [f32], a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool) {
-    PACKED.with_borrow_mut(|packed| arch.dispatch(Product { c, a, b, accumulate, packed: &mut packed.0 }));
+    PACKED.with_borrow_mut(|packed| arch.dispatch(Product { c, a, b, accumulate, packed }));
 }
 
 struct Product<'a> {
@@ -41,24 +37,63 @@ struct Product<'a> {
     a: Mat<'a, f32>,
     b: Mat<'a, f32>,
     accumulate: bool,
-    packed: &'a mut [f32; BLOCK * WIDEST],
+    packed: &'a mut Vec<f32>,
 }
 
 impl WithSimd for Product<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let (_, n) = self.b.shape();
-        for (col, width) in panels::<S>(n) {
-            match width.div_ceil(S::F32_LANES) {
-                1 => self.panel::<S, 1>(simd, col, width),
-                2 => self.panel::<S, 2>(simd, col, width),
-                3 => self.panel::<S, 3>(simd, col, width),
-                _ => self.panel::<S, 4>(simd, col, width),
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { c, a, b, accumulate, packed } = self;
+        let (k, n) = b.shape();
+        let padded = n.next_multiple_of(S::F32_LANES);
+        let depth = BLOCK.min(k);
+        packed.resize((depth * padded + LINE).max(packed.len()), 0.0);
+        let skip = packed.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+        let packed = &mut packed[skip..];
+        for first in (0..k).step_by(BLOCK) {
+            let depth = BLOCK.min(k - first);
+            for band in (0..depth).step_by(BAND) {
+                let rows = BAND.min(depth - band);
+                for (col, width) in panels::<S>(n) {
+                    let stride = width.next_multiple_of(S::F32_LANES);
+                    let to = &mut packed[col * depth + band * stride..][..rows * stride];
+                    let block = Block { first: first + band, depth: rows, col, width };
+                    match stride / S::F32_LANES {
+                        1 => simd.vectorize(Pack::<1> { to, b, block }),
+                        2 => simd.vectorize(Pack::<2> { to, b, block }),
+                        3 => simd.vectorize(Pack::<3> { to, b, block }),
+                        _ => simd.vectorize(Pack::<4> { to, b, block }),
+                    }
+                }
+            }
+            for (col, width) in panels::<S>(n) {
+                let stride = width.next_multiple_of(S::F32_LANES);
+                let packed = &packed[col * depth..][..depth * stride];
+                let (c, load) = (&mut c[col..], accumulate || first > 0);
+                let place = Place { row: 0, first, n, width, load };
+                match stride / S::F32_LANES {
+                    1 => tiles::<S, 1>(simd, c, a, packed, place),
+                    2 => tiles::<S, 2>(simd, c, a, packed, place),
+                    3 => tiles::<S, 3>(simd, c, a, packed, place),
+                    _ => tiles::<S, 4>(simd, c, a, packed, place),
+                }
             }
         }
     }
+}
+
+/// Values in a cache line.
+const LINE: usize = 16;
+
+/// A block of B: `depth` rows from `first` on, `width` columns from `col` on.
+#[derive(Clone, Copy)]
+struct Block {
+    first: usize,
+    depth: usize,
+    col: usize,
+    width: usize,
 }
 
 /// First columns and widths of the panels of an `n` columns wide matrix: as few panels as possible, of nearly equal width.
@@ -73,43 +108,32 @@ pub(super) fn panels<S: Simd>(n: usize) -> impl Iterator<Item = (usize, usize)> 
     (0..count).map(move |i| (edge(i), edge(i + 1).min(n) - edge(i)))
 }
 
-impl Product<'_> {
-    /// Columns `col..col + width` of C, which take `NV` vectors.
-    #[inline(always)]
-    fn panel<S: Simd, const NV: usize>(&mut self, simd: S, col: usize, width: usize) {
-        let ((m, k), (_, n)) = (self.a.shape(), self.b.shape());
-        for first in (0..k).step_by(BLOCK) {
-            let depth = BLOCK.min(k - first);
-            let stride = NV * S::F32_LANES;
-            let to = &mut self.packed[..depth * stride];
-            simd.vectorize(Pack::<NV> { to, b: self.b, first, col, width });
-            let (b, load) = (&self.packed[..depth * stride], self.accumulate || first > 0);
-            let mut row = 0;
-            while row < m {
-                let c = &mut self.c[row * n + col..];
-                let place = Place { row, first, n, width, load };
-                row += match (m - row, self.a.transposed) {
-                    (ROWS.., false) => simd.vectorize(Tile::<ROWS, NV, false> { c, a: self.a, b, place }),
-                    (4.., false) => simd.vectorize(Tile::<4, NV, false> { c, a: self.a, b, place }),
-                    (2.., false) => simd.vectorize(Tile::<2, NV, false> { c, a: self.a, b, place }),
-                    (_, false) => simd.vectorize(Tile::<1, NV, false> { c, a: self.a, b, place }),
-                    (ROWS.., true) => simd.vectorize(Tile::<ROWS, NV, true> { c, a: self.a, b, place }),
-                    (4.., true) => simd.vectorize(Tile::<4, NV, true> { c, a: self.a, b, place }),
-                    (2.., true) => simd.vectorize(Tile::<2, NV, true> { c, a: self.a, b, place }),
-                    (_, true) => simd.vectorize(Tile::<1, NV, true> { c, a: self.a, b, place }),
-                };
-            }
-        }
+/// What a packed block of B, `NV` vectors wide, adds to its columns of C.
+#[inline(always)]
+fn tiles<S: Simd, const NV: usize>(simd: S, c: &mut [f32], a: Mat<'_, f32>, b: &[f32], place: Place) {
+    let (m, _) = a.shape();
+    let mut row = 0;
+    while row < m {
+        let c = &mut c[row * place.n..];
+        let place = Place { row, ..place };
+        row += match (m - row, a.transposed) {
+            (ROWS.., false) => simd.vectorize(Tile::<ROWS, NV, false> { c, a, b, place }),
+            (4.., false) => simd.vectorize(Tile::<4, NV, false> { c, a, b, place }),
+            (2.., false) => simd.vectorize(Tile::<2, NV, false> { c, a, b, place }),
+            (_, false) => simd.vectorize(Tile::<1, NV, false> { c, a, b, place }),
+            (ROWS.., true) => simd.vectorize(Tile::<ROWS, NV, true> { c, a, b, place }),
+            (4.., true) => simd.vectorize(Tile::<4, NV, true> { c, a, b, place }),
+            (2.., true) => simd.vectorize(Tile::<2, NV, true> { c, a, b, place }),
+            (_, true) => simd.vectorize(Tile::<1, NV, true> { c, a, b, place }),
+        };
     }
 }
 
-/// Copies a block of B, rows from `first` and columns from `col`, into rows of `NV` vectors, padded with zeros.
+/// Copies a block of B into rows of `NV` vectors, padded with zeros.
 struct Pack<'a, const NV: usize> {
     to: &'a mut [f32],
     b: Mat<'a, f32>,
-    first: usize,
-    col: usize,
-    width: usize,
+    block: Block,
 }
 
 impl<const NV: usize> WithSimd for Pack<'_, NV> {
@@ -117,8 +141,8 @@ impl<const NV: usize> WithSimd for Pack<'_, NV> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { to, b, first, col, width } = self;
-        let (stride, depth) = (NV * S::F32_LANES, to.len() / (NV * S::F32_LANES));
+        let Self { to, b, block: Block { first, depth, col, width } } = self;
+        let stride = NV * S::F32_LANES;
         if !b.transposed {
             for (l, to) in to.chunks_exact_mut(stride).enumerate() {
                 let row: [S::f32s; NV] = load_row(simd, &b.data[(first + l) * b.stride + col..][..width]);

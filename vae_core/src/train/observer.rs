@@ -37,8 +37,8 @@ pub enum Control {
     Stop(String),
 }
 
-/// Looks at a run after each update.
-pub trait Observer {
+/// Looks at a run after each update. It is called on one of the threads of the run.
+pub trait Observer: Send {
     /// Called before the first update of a [`Trainer::fit`].
     fn begin(&mut self, _trainer: &Trainer) {}
 

@@ -135,7 +135,11 @@ impl Trainer {
         for observer in observers.iter_mut() {
             observer.begin(self);
         }
-        let outcome = self.fit_while(&training, data, observers);
+        // The whole loop on the pool's threads: to enter it anew at each step would cost more than 50 µs.
+        let outcome = match self.pool.clone() {
+            Some(pool) => pool.install(|| self.fit_while(&training, data, observers)),
+            None => self.fit_while(&training, data, observers),
+        };
         for observer in observers.iter_mut() {
             observer.end(outcome.as_ref(), self);
         }
