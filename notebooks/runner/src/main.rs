@@ -4,12 +4,15 @@ mod cell_error;
 mod checkout;
 mod clean;
 mod fetch;
+mod install;
 mod kernel;
 mod lab;
 mod launch;
 mod names;
 mod python;
+mod relay;
 mod rerun;
+mod seed;
 mod setup;
 mod tool;
 
@@ -77,9 +80,26 @@ enum Command {
         #[arg(value_enum, value_name = "SET")]
         sets: Vec<fetch::Set>,
     },
-    /// Become the kernel (this is what Jupyter starts)
-    #[command(hide = true)]
+    /// Install the kernel for your own JupyterLab, VS Code or JupyterHub, or remove it
+    ///
+    /// `rerun` and `lab` need neither: they find it in the checkout.
     Kernel {
+        #[command(subcommand)]
+        action: KernelAction,
+    },
+    /// Remove what this program set up and built; data and committed notebooks stay
+    Clean,
+}
+
+#[derive(Subcommand)]
+enum KernelAction {
+    /// Make the kernel "Rust (vae_core)" known to Jupyter (sets up what is missing first)
+    Install(install::Place),
+    /// Remove it from where `install` with the same option put it
+    Uninstall(install::Place),
+    /// Be the kernel (this is what Jupyter starts)
+    #[command(hide = true)]
+    Run {
         /// The repository
         #[arg(long)]
         checkout: PathBuf,
@@ -89,8 +109,12 @@ enum Command {
         /// Jupyter's connection file
         connection_file: PathBuf,
     },
-    /// Remove what this program set up and built; data and committed notebooks stay
-    Clean,
+    /// End what a killed kernel has left (this is what the kernel starts)
+    #[command(hide = true)]
+    Guard {
+        /// The kernel's folder
+        folder: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -105,10 +129,21 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
-    if let Command::Kernel { checkout, evcxr, connection_file } = &command {
-        launch::launch(&Checkout::above(checkout)?, evcxr, connection_file)?;
-        return Ok(ExitCode::SUCCESS);
+    match command {
+        Command::Kernel { action: KernelAction::Run { checkout, evcxr, connection_file } } => {
+            relay::engine::serve(&Checkout::above(&checkout)?, &evcxr, &connection_file)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Kernel { action: KernelAction::Guard { folder } } => {
+            relay::guard::guard(&folder);
+            Ok(ExitCode::SUCCESS)
+        }
+        command => run_in(command),
     }
+}
+
+/// Everything that works in the checkout around the current folder.
+fn run_in(command: Command) -> anyhow::Result<ExitCode> {
     let checkout = Checkout::find()?;
     match command {
         Command::Rerun { names, profile, timeout, out } => {
@@ -127,7 +162,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             println!("Everything is set up in {}.", checkout.venv().display());
         }
         Command::Fetch { sets } => fetch::fetch(&checkout.data(), &sets)?,
-        Command::Kernel { .. } => {}
+        Command::Kernel { action: KernelAction::Install(place) } => {
+            setup::ensure(&checkout)?;
+            install::install(&checkout, &place)?;
+        }
+        Command::Kernel { action: KernelAction::Uninstall(place) } => install::uninstall(&place)?,
+        Command::Kernel { .. } => {} // done above
         Command::Clean => clean::clean(&checkout)?,
     }
     Ok(ExitCode::SUCCESS)
