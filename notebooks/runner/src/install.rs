@@ -54,7 +54,10 @@ pub fn install(checkout: &Checkout, place: &Place) -> anyhow::Result<()> {
         .and_then(|()| fs::copy(&description, &file))
         .with_context(|| format!("{} cannot be written", file.display()))?;
     println!("Installed {} in {}.", kernel::DISPLAY_NAME, folder.display());
-    println!("It runs from {}: keep that folder. `kernel uninstall` with the same option removes it.", checkout.root().display());
+    println!(
+        "It runs from {}: keep that folder. `kernel uninstall` with the same option removes it.",
+        checkout.root().display()
+    );
     Ok(())
 }
 

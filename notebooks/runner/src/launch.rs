@@ -71,7 +71,9 @@ pub fn write_config(checkout: &Checkout, work: &Work, preload: bool) -> anyhow::
     fs::create_dir_all(&config)
         .and_then(|()| fs::write(config.join("init.evcxr"), init))
         .and_then(|()| fs::write(config.join("prelude.rs"), prelude))
-        .and_then(|()| if lockfile.is_file() { fs::copy(&lockfile, work.dir().join("Cargo.lock")).map(|_| ()) } else { Ok(()) })
+        .and_then(|()| {
+            if lockfile.is_file() { fs::copy(&lockfile, work.dir().join("Cargo.lock")).map(|_| ()) } else { Ok(()) }
+        })
         .with_context(|| format!("{} cannot be written", config.display()))
 }
 
@@ -125,7 +127,9 @@ mod tests {
         let held = File::create(base.path().join("kernel-3/lock")).unwrap();
         held.lock().unwrap();
         let work = Work::reserve(base.path()).unwrap();
-        for (name, there) in [("kernel-1", false), ("slot0", false), ("kernel-2", false), ("kernel-3", true), ("seed", true)] {
+        for (name, there) in
+            [("kernel-1", false), ("slot0", false), ("kernel-2", false), ("kernel-3", true), ("seed", true)]
+        {
             assert_eq!(base.path().join(name).exists(), there, "{name}");
         }
         remove_unused(base.path());

@@ -53,13 +53,18 @@ fn build(checkout: &Checkout, seed: &Path) -> anyhow::Result<()> {
     let lockfile = checkout.root().join("Cargo.lock");
     write_if_new(&seed.join("Cargo.toml"), &manifest)
         .and_then(|()| write_if_new(&seed.join("src/lib.rs"), ""))
-        .and_then(|()| if lockfile.is_file() { fs::copy(&lockfile, seed.join("Cargo.lock")).map(|_| ()) } else { Ok(()) })
+        .and_then(
+            |()| if lockfile.is_file() { fs::copy(&lockfile, seed.join("Cargo.lock")).map(|_| ()) } else { Ok(()) },
+        )
         .with_context(|| format!("{} cannot be written", seed.display()))?;
     // `check` too: evcxr asks cargo to check a cell that does not compile, which would take half a minute the first time.
     for action in ["build", "check"] {
         let mut cargo = Command::new("cargo");
         cargo.args([action, "--target", &host()?]).current_dir(seed);
-        cargo.env("CARGO_TARGET_DIR", "target").env("CARGO_BUILD_BUILD_DIR", "target").env("RUSTFLAGS", "-Cprefer-dynamic");
+        cargo
+            .env("CARGO_TARGET_DIR", "target")
+            .env("CARGO_BUILD_BUILD_DIR", "target")
+            .env("RUSTFLAGS", "-Cprefer-dynamic");
         tool::run("compiling vae_core", &mut cargo)?;
     }
     Ok(())
@@ -113,7 +118,8 @@ fn stamp(checkout: &Checkout) -> anyhow::Result<String> {
     text.push_str(&lockfile);
     for (name, value) in env::vars_os() {
         let name = name.to_string_lossy().into_owned();
-        if name.starts_with("CARGO_PROFILE_") || name.starts_with("CARGO_BUILD_") || name == "CARGO_ENCODED_RUSTFLAGS" {
+        let flags = ["CARGO_BUILD_RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTUP_TOOLCHAIN"];
+        if name.starts_with("CARGO_PROFILE_") || flags.contains(&name.as_str()) {
             writeln!(text, "{name}={}", value.to_string_lossy())?;
         }
     }
@@ -172,7 +178,12 @@ mod tests {
     fn dependencies_are_linked_and_the_rest_is_copied_with_its_times() {
         let dir = tempfile::tempdir().unwrap();
         let (seed, work) = (dir.path().join("seed"), dir.path().join("work"));
-        for file in ["debug/deps/libndarray-0a.rlib", "debug/deps/libvae_core-0b.rlib", "debug/.fingerprint/x/hash", "debug/incremental/i"] {
+        for file in [
+            "debug/deps/libndarray-0a.rlib",
+            "debug/deps/libvae_core-0b.rlib",
+            "debug/.fingerprint/x/hash",
+            "debug/incremental/i",
+        ] {
             fs::create_dir_all(seed.join(file).parent().unwrap()).unwrap();
             fs::write(seed.join(file), "seed").unwrap();
         }

@@ -64,8 +64,7 @@ impl Connection {
             .map(|_| TcpListener::bind(("127.0.0.1", 0)))
             .collect::<Result<_, _>>()
             .context("no free ports on 127.0.0.1")?;
-        let ports: Vec<u16> =
-            listeners.iter().map(|l| l.local_addr().map(|a| a.port())).collect::<Result<_, _>>()?;
+        let ports: Vec<u16> = listeners.iter().map(|l| l.local_addr().map(|a| a.port())).collect::<Result<_, _>>()?;
         let &[shell_port, control_port, stdin_port, hb_port, iopub_port] = ports.as_slice() else {
             bail!("no free ports on 127.0.0.1");
         };

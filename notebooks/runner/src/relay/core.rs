@@ -556,7 +556,9 @@ impl<E: Engine> Relay<E> {
     }
 
     async fn clear_progress(&mut self) {
-        if self.progress_shown && let Some(cell) = self.queue.iter().find(|m| m.header.msg_type == "execute_request") {
+        if self.progress_shown
+            && let Some(cell) = self.queue.iter().find(|m| m.header.msg_type == "execute_request")
+        {
             let parent = cell.parts[0].clone();
             self.publish("clear_output", &parent, &json!({"wait": false})).await;
         }

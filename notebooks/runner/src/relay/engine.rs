@@ -84,9 +84,20 @@ fn listen_to_signals(events: Events) -> anyhow::Result<()> {
     let mut interrupts = signal(SignalKind::interrupt())?;
     let mut ends = signal(SignalKind::terminate())?;
     let mut hangups = signal(SignalKind::hangup())?;
+    let mut parent = tokio::time::interval(Duration::from_secs(1));
+    // Jupyter names itself there when it is the one to end the kernel.
+    let jupyter = std::env::var("JPY_PARENT_PID").ok().and_then(|pid| pid.parse().ok());
+    let jupyter = jupyter.filter(|_| parent_id() == jupyter);
     tokio::spawn(async move {
         loop {
             let event = tokio::select! {
+                // A kernel whose Jupyter is gone has nobody to end it.
+                _ = parent.tick() => {
+                    if jupyter.is_none() || parent_id() == jupyter {
+                        continue;
+                    }
+                    Event::Terminate
+                }
                 _ = interrupts.recv() => Event::Interrupt,
                 _ = ends.recv() => Event::Terminate,
                 _ = hangups.recv() => Event::Terminate,
@@ -97,6 +108,10 @@ fn listen_to_signals(events: Events) -> anyhow::Result<()> {
         }
     });
     Ok(())
+}
+
+fn parent_id() -> Option<i32> {
+    rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get())
 }
 
 /// Brings evcxr up while the relay already talks to Jupyter.
@@ -157,7 +172,11 @@ impl Starter {
         let file = self.work.dir().join("connection.json");
         connection.write(&file)?;
         let mut command = launch::command(&self.checkout, &self.evcxr, &self.work);
-        command.arg("--control_file").arg(&file).env(failure::VARIABLE, self.work.dir().join("note")).env("VAEB_LIVE", "1");
+        command
+            .arg("--control_file")
+            .arg(&file)
+            .env(failure::VARIABLE, self.work.dir().join("note"))
+            .env("VAEB_LIVE", "1");
         command.stdin(Stdio::null());
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0); // ended together; Ctrl-C is the relay's
@@ -188,7 +207,8 @@ async fn probe(connection: &Connection) -> anyhow::Result<()> {
     let connecting = shell.connect(&connection.endpoint(connection.shell_port)).await;
     connecting.with_context(|| format!("evcxr does not listen after {} s", LISTENS.as_secs()))?;
     let mut request = Message::new("kernel_info_request", &Bytes::new(), &json!({}));
-    request.parts[0] = Bytes::from(json!({"msg_id": OWN, "msg_type": "kernel_info_request", "session": OWN}).to_string());
+    request.parts[0] =
+        Bytes::from(json!({"msg_id": OWN, "msg_type": "kernel_info_request", "session": OWN}).to_string());
     shell.send(request.frames(&connection.key()?)).await?;
     shell.recv().await?;
     Ok(())

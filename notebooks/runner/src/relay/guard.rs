@@ -51,7 +51,9 @@ pub fn guard(folder: &Path) {
     for _ in 0..20 {
         // Processes that are just dying may still write.
         match std::fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => std::thread::sleep(Duration::from_millis(100)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                std::thread::sleep(Duration::from_millis(100))
+            }
             _ => return,
         }
     }

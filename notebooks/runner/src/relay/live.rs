@@ -195,7 +195,9 @@ mod tests {
 
     #[test]
     fn other_lines_are_text() {
-        for line in ["plain\n", "\u{1e}vaeb-live/2 {}\n", "\u{1e}vaeb-live/1 {\"op\":\"dance\"}\n", "\u{1e}vaeb-live/1 {\n", ""] {
+        for line in
+            ["plain\n", "\u{1e}vaeb-live/2 {}\n", "\u{1e}vaeb-live/1 {\"op\":\"dance\"}\n", "\u{1e}vaeb-live/1 {\n", ""]
+        {
             assert_eq!(parse(line), Line::Text(line));
         }
         let after_text = format!("50 %{MARK}{}\n", r#"{"op":"clear"}"#);

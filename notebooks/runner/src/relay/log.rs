@@ -32,7 +32,8 @@ pub fn log(line: impl FnOnce() -> String) {
     if matches!(target, Target::Off) {
         return;
     }
-    let line = format!("{} kernel {}: {}\n", humantime::format_rfc3339_millis(SystemTime::now()), std::process::id(), line());
+    let line =
+        format!("{} kernel {}: {}\n", humantime::format_rfc3339_millis(SystemTime::now()), std::process::id(), line());
     match target {
         Target::File(file) => drop(file.lock().map(|mut file| file.write_all(line.as_bytes()))),
         _ => eprint!("{line}"),

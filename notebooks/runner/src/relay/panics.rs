@@ -49,7 +49,9 @@ impl Panics {
             return String::new();
         }
         match mem::take(&mut self.state) {
-            State::Message(panic) if line == "stack backtrace:" || line.starts_with("note: run with `RUST_BACKTRACE") => {
+            State::Message(panic)
+                if line == "stack backtrace:" || line.starts_with("note: run with `RUST_BACKTRACE") =>
+            {
                 self.held.push(panic);
                 self.state = State::Backtrace;
                 String::new()

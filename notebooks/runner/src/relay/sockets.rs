@@ -4,8 +4,8 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::sync::mpsc;
 use zeromq::{
-    DealerSendHalf, DealerSocket, PubSocket, RepSocket, RouterSendHalf, RouterSocket, Socket, SocketOptions, SocketRecv,
-    SocketSend, SubSocket, ZmqMessage, util::PeerIdentity,
+    DealerSendHalf, DealerSocket, PubSocket, RepSocket, RouterSendHalf, RouterSocket, Socket, SocketOptions,
+    SocketRecv, SocketSend, SubSocket, ZmqMessage, util::PeerIdentity,
 };
 
 use super::connection::Connection;

@@ -87,7 +87,8 @@ impl Types {
         Err(Failure::new(
             "TypesChanged",
             &format!("types of vae_core changed: restart the kernel ({names})"),
-            &["The kernel's variables still have the old layout; with the new one they would be read as nonsense.".to_owned()],
+            &["The kernel's variables still have the old layout; with the new one they would be read as nonsense."
+                .to_owned()],
         ))
     }
 
@@ -160,7 +161,9 @@ fn collect(items: &[Item], module: &str, found: &mut Definitions) {
             Item::Enum(i) => (i.ident.to_string(), i.to_token_stream()),
             Item::Union(i) => (i.ident.to_string(), i.to_token_stream()),
             Item::Type(i) => (i.ident.to_string(), i.to_token_stream()),
-            Item::Const(i) if i.ty.to_token_stream().to_string() == "usize" => (i.ident.to_string(), i.to_token_stream()),
+            Item::Const(i) if i.ty.to_token_stream().to_string() == "usize" => {
+                (i.ident.to_string(), i.to_token_stream())
+            }
             Item::Trait(i) => {
                 let mut i = i.clone();
                 for method in &mut i.items {
@@ -191,8 +194,11 @@ fn layout(tokens: TokenStream) -> TokenStream {
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
         match (&token, tokens.peek()) {
-            (TokenTree::Punct(p), Some(TokenTree::Group(g))) if p.as_char() == '#' && g.delimiter() == Delimiter::Bracket => {
-                let kept = matches!(g.stream().into_iter().next(), Some(TokenTree::Ident(i)) if i == "repr" || i == "cfg");
+            (TokenTree::Punct(p), Some(TokenTree::Group(g)))
+                if p.as_char() == '#' && g.delimiter() == Delimiter::Bracket =>
+            {
+                let kept =
+                    matches!(g.stream().into_iter().next(), Some(TokenTree::Ident(i)) if i == "repr" || i == "cfg");
                 let group = tokens.next();
                 if kept {
                     out.push(token);

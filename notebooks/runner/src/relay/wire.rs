@@ -156,7 +156,14 @@ mod tests {
 
     fn frames(signature: &str) -> ZmqMessage {
         let frames: Vec<Bytes> = [
-            "peer", "<IDS|MSG>", signature, r#"{"msg_id":"1","msg_type":"a_request"}"#, "{}", "{}", r#"{"x":1}"#, "buffer",
+            "peer",
+            "<IDS|MSG>",
+            signature,
+            r#"{"msg_id":"1","msg_type":"a_request"}"#,
+            "{}",
+            "{}",
+            r#"{"x":1}"#,
+            "buffer",
         ]
         .map(|f| Bytes::copy_from_slice(f.as_bytes()))
         .to_vec();
