@@ -136,10 +136,14 @@ impl Starter {
         let compiled = self.fill().await?;
         // With a crate that does not compile evcxr would not start; without it, the first cell shows the compiler's error.
         let mut preload = compiled;
+        let mut attempts = 0;
         let (mut child, back) = loop {
+            attempts += 1;
             launch::write_config(&self.checkout, &self.work, preload)?;
             match self.bring_up().await {
                 Ok(up) => break up,
+                // A port may have been taken by another program before evcxr bound it.
+                Err(error) if attempts == 1 => log(|| format!("once more: {error:#}")),
                 Err(error) if preload => {
                     say(&format!("evcxr does not start with vae_core loaded ({error:#}); starting without"));
                     preload = false;
