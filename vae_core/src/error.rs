@@ -75,6 +75,16 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         reason: String,
     },
+    /// SIGINT (Interrupt in a notebook, Ctrl-C in a terminal) ended a sweep early.
+    #[error(
+        "interrupted when {finished} of {runs} runs were finished; run the cell again to go on from where the others stopped"
+    )]
+    Interrupted {
+        /// Runs that are finished and stored.
+        finished: usize,
+        /// Runs asked for.
+        runs: usize,
+    },
     /// A figure could not be drawn or exported.
     #[error("figure {id}: {reason}")]
     Figure {

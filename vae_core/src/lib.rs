@@ -34,8 +34,9 @@
 //!
 //! # Results
 //! A run is a pure function of its [`runs::RunConfig`]; [`runs::RunStore`] keeps its result under the hash of that, goes on
-//! with one that was cut off, and trains any other. Random numbers come from named streams of one seed ([`rng`]). Precision
-//! is `f32` for training; the same code runs in `f64` for the checks ([`numeric::Real`]).
+//! with one that was cut off, and trains any other; [`live`] shows it meanwhile, and stops it. Random numbers come from named
+//! streams of one seed ([`rng`]). Precision is `f32` for training; the same code runs in `f64` for the checks
+//! ([`numeric::Real`]).
 
 pub mod data;
 pub mod error;
@@ -43,6 +44,7 @@ pub mod estimators;
 pub mod figures;
 pub mod files;
 pub mod likelihoods;
+pub mod live;
 pub mod models;
 pub mod nn;
 pub mod numeric;

@@ -8,6 +8,7 @@ pub use crate::figures::{
     Bars, Curve, Figure, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Table, manifold_latents, mean_sd,
 };
 pub use crate::likelihoods::{GaussianMean, LikelihoodConfig};
+pub use crate::live::{Display, Training};
 pub use crate::models::latent::{class_at_origin, direction_in_plane, left_right_asymmetry};
 pub use crate::models::{Decode, ModelConfig, Vae};
 pub use crate::nn::{Activation, Init};

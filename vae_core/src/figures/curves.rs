@@ -58,6 +58,7 @@ pub struct LearningCurves {
     y_label: String,
     held_out_label: String,
     log_x: bool,
+    x_range: Option<(f64, f64)>,
     y_range: Option<(f64, f64)>,
     curves: Vec<Curve>,
     references: Vec<Reference>,
@@ -72,6 +73,7 @@ impl LearningCurves {
             y_label: "lower bound (nats per datapoint)".into(),
             held_out_label: "held out".into(),
             log_x: true,
+            x_range: None,
             y_range: None,
             curves: Vec::new(),
             references: Vec::new(),
@@ -104,6 +106,12 @@ impl LearningCurves {
         self
     }
 
+    /// The range of the horizontal axis, which must hold all samples and not be empty.
+    pub(crate) fn x_range(mut self, low: f64, high: f64) -> Self {
+        self.x_range = Some((low, high));
+        self
+    }
+
     /// The range of the vertical axis; by default it holds all but stray values.
     pub fn y_range(mut self, low: f64, high: f64) -> Self {
         self.y_range = Some((low, high));
@@ -133,9 +141,18 @@ impl LearningCurves {
     /// # Errors
     /// If there is nothing to draw, lengths differ, or samples are not positive and increasing.
     pub fn figure(self, provenance: Provenance) -> Result<Figure> {
+        self.alone().figure(provenance)
+    }
+
+    /// Only the drawing, to which more may be added.
+    pub(crate) fn scene(self) -> Result<Scene> {
+        self.alone().scene()
+    }
+
+    fn alone(self) -> Panels {
         let heading = self.heading.clone();
         let panel = Self { heading: Heading::new(heading.id.clone()), ..self };
-        Panels { heading, columns: 1, panels: vec![panel] }.figure(provenance)
+        Panels { heading, columns: 1, panels: vec![panel] }
     }
 
     /// Samples and values of every line in the panel.
@@ -187,7 +204,7 @@ impl LearningCurves {
         let fold = |range: (f64, f64), v: f64| (range.0.min(v), range.1.max(v));
         let nothing = (f64::INFINITY, f64::NEG_INFINITY);
         let seen = self.series().flat_map(|(s, v)| s.iter().zip(v).filter(|(_, v)| drawable(**v)).map(|(s, _)| *s));
-        let (low, high) = seen.fold(nothing, fold);
+        let (low, high) = self.x_range.unwrap_or_else(|| seen.fold(nothing, fold));
         let x = if self.log_x { Axis::log(low, high) } else { Axis::padded(low, high, 0.0) };
         if let Some((low, high)) = self.y_range {
             return (x, Axis::linear(low, high));
@@ -326,6 +343,15 @@ impl Panels {
     /// # Errors
     /// If there is no panel, or one cannot be drawn (see [`LearningCurves::figure`]).
     pub fn figure(self, provenance: Provenance) -> Result<Figure> {
+        let scene = self.scene()?;
+        let data = json!({"kind": "learning curves", "panels": self.panels.iter().map(|p| json!({
+            "title": p.heading.title, "x": p.x_label, "y": p.y_label,
+            "curves": p.curves, "references": p.references,
+        })).collect::<Vec<_>>()});
+        self.heading.render(scene, provenance, data)
+    }
+
+    fn scene(&self) -> Result<Scene> {
         const SIDE: f64 = 14.0;
         const Y_TITLE: f64 = 20.0;
         const GAP: f64 = 16.0;
@@ -382,11 +408,7 @@ impl Panels {
             legend::draw(&mut scene, &entries, SIDE, bottom + 4.0, width);
             scene.height = bottom + 4.0 + legend::height(&scene, &entries, width) + 8.0;
         }
-        let data = json!({"kind": "learning curves", "panels": self.panels.iter().map(|p| json!({
-            "title": p.heading.title, "x": p.x_label, "y": p.y_label,
-            "curves": p.curves, "references": p.references,
-        })).collect::<Vec<_>>()});
-        self.heading.render(scene, provenance, data)
+        Ok(scene)
     }
 }
 

@@ -20,6 +20,7 @@ use crate::data::locate::project_root;
 use crate::estimators::{Bound, Form};
 use crate::figures::{Curve, mean_sd};
 use crate::files::{TensorFile, read_tensors, remove_scraps, write_atomic, write_tensors};
+use crate::live::{self, Sweep, SweepRow, Training};
 use crate::models::Vae;
 use crate::train::observer::{Checkpointer, Observer, Progress, StopFlag};
 use crate::train::{History, Outcome, Trainer, checkpoint};
@@ -34,9 +35,9 @@ pub struct RunResult {
     pub dataset: (String, String),
     /// The bounds on the way.
     pub history: History,
-    /// On the validation split, at the end.
+    /// On the validation split, at the end; of an interrupted run, at its last record (NaN if it has none).
     pub valid: Bound,
-    /// On the test split, at the end.
+    /// On the test split, at the end; NaN for an interrupted run, which is to stop at once.
     pub test: Bound,
     /// Why it ended before its budget, if it did: early stopping, or a request.
     pub stopped: Option<String>,
@@ -65,9 +66,17 @@ impl Run {
     pub fn summary(&self) -> String {
         let (c, r) = (&self.result.config, &self.result);
         let samples = r.history.last().map_or(0, |r| r.samples);
-        let [train, valid, test] =
-            [Quantity::Train, Quantity::Valid, Quantity::Test].map(|q| mean_sd(&[q.of(self)], 2));
-        let stopped = r.stopped.as_ref().map_or(String::new(), |why| format!(" (stopped: {why})"));
+        let [train, valid, test] = [Quantity::Train, Quantity::Valid, Quantity::Test].map(|q| match q.of(self) {
+            unknown if unknown.is_nan() => "–".to_owned(),
+            bound => mean_sd(&[bound], 2),
+        });
+        let stopped = match r.stopped.as_deref() {
+            None => String::new(),
+            Some(Training::INTERRUPTED) => {
+                " (stopped early: interrupted; run the cell again to go on from here)".to_owned()
+            }
+            Some(why) => format!(" (stopped: {why})"),
+        };
         format!(
             "{}, N_z {}, L{} estimator, seed {}, {samples} samples{stopped}\n\
              lower bound in nats per datapoint: train {train} · validation {valid} · test {test}",
@@ -157,13 +166,14 @@ impl RunStore {
     /// [`Error::Config`], [`Error::Io`]; [`Error::NonFinite`] if training diverged: `last_good.safetensors` then holds the
     /// parameters of the last record.
     pub fn run_on(&self, config: &RunConfig, data: &Dataset) -> Result<Run> {
-        self.run_labelled(config, data, "")
+        self.run_watched(config, data, "", None)
     }
 
     /// All runs, on as many threads as the machine has cores, in the order of the list; finished ones are kept if one fails.
     ///
     /// # Errors
-    /// The first error of a run.
+    /// The first error of a run; [`Error::Interrupted`] after SIGINT (Interrupt, Ctrl-C) if not all were finished: those
+    /// under way are kept as checkpoints.
     pub fn run_all(&self, configs: &[RunConfig]) -> Result<Vec<Run>> {
         let mut data: Vec<(DatasetConfig, Dataset)> = Vec::new();
         let mut slots: Vec<Option<Result<Run>>> = Vec::new();
@@ -174,26 +184,34 @@ impl RunStore {
             }
             slots.push(made.map(Ok));
         }
-        let open = (0..configs.len()).filter(|&i| slots[i].is_none());
-        let queue: Mutex<VecDeque<usize>> = Mutex::new(open.collect());
+        let open: Vec<usize> = (0..configs.len()).filter(|&i| slots[i].is_none()).collect();
+        if open.is_empty() {
+            return slots.into_iter().flatten().collect();
+        }
+        let name = |i: usize| {
+            format!("{}/{} · N_z {} · seed {}", i + 1, configs.len(), configs[i].model.latent, configs[i].seed)
+        };
+        let sweep = (self.progress_lines > 0 && live::enabled()).then(|| Sweep::new(open.iter().map(|&i| name(i))));
+        let training = Training::begin();
+        let queue: Mutex<VecDeque<(usize, usize)>> = Mutex::new(open.iter().copied().enumerate().collect());
         let slots = Mutex::new(slots);
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(configs.len());
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
-                    while let Some(i) = queue.lock().ok().and_then(|mut q| q.pop_front()) {
-                        let config = &configs[i];
-                        let label = format!(
-                            "[{}/{} · N_z {} · seed {}] ",
-                            i + 1,
-                            configs.len(),
-                            config.model.latent,
-                            config.seed
-                        );
+                    while let Some((row, i)) = queue.lock().ok().and_then(|mut q| q.pop_front()) {
+                        if training.interrupted() {
+                            break;
+                        }
+                        let (config, label) = (&configs[i], format!("[{}] ", name(i)));
+                        let watch = sweep.as_ref().map(|sweep| sweep.row(row));
                         let run = match data.iter().find(|d| d.0 == config.data) {
-                            Some((_, data)) => self.run_labelled(config, data, &label),
+                            Some((_, data)) => self.run_watched(config, data, &label, watch),
                             None => self.run(config),
                         };
+                        if let Some(sweep) = &sweep {
+                            sweep.made(row, run.as_ref());
+                        }
                         if let Ok(mut slots) = slots.lock() {
                             slots[i] = Some(run);
                         }
@@ -201,8 +219,24 @@ impl RunStore {
                 });
             }
         });
+        if let Some(sweep) = sweep {
+            sweep.end();
+        }
         let lost = || Error::config("runs", "a training thread died; run again to go on from its checkpoint");
-        slots.into_inner().map_err(|_| lost())?.into_iter().map(|slot| slot.unwrap_or_else(|| Err(lost()))).collect()
+        let slots = slots.into_inner().map_err(|_| lost())?;
+        let interrupted = training.interrupted();
+        let whole = |run: &Run| run.result.stopped.as_deref() != Some(Training::INTERRUPTED);
+        let finished = slots.iter().flatten().flatten().filter(|run| whole(run)).count();
+        let runs: Vec<Run> = slots
+            .into_iter()
+            .filter(|slot| slot.is_some() || !interrupted)
+            .map(|slot| slot.unwrap_or_else(|| Err(lost())))
+            .collect::<Result<_>>()?;
+        // Figures and means of half a sweep would be wrong without saying so.
+        if finished < configs.len() && interrupted {
+            return Err(Error::Interrupted { finished, runs: configs.len() });
+        }
+        Ok(runs)
     }
 
     /// The finished run of this configuration, if there is one.
@@ -235,7 +269,7 @@ impl RunStore {
         Ok(Some(Run { result, model }))
     }
 
-    fn run_labelled(&self, config: &RunConfig, data: &Dataset, label: &str) -> Result<Run> {
+    fn run_watched(&self, config: &RunConfig, data: &Dataset, label: &str, row: Option<SweepRow<'_>>) -> Result<Run> {
         let fresh = Trainer::new(config, data)?; // refuses nonsense before anything is written
         let folder = self.path(config);
         fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
@@ -248,6 +282,8 @@ impl RunStore {
         if let Some(run) = self.read(config)? {
             return Ok(run);
         }
+        // Up to the stored result: an Interrupt after the last update must not lose the run.
+        let _training = Training::begin();
         remove_scraps(&folder)?;
         let path = folder.join("checkpoint.safetensors");
         let mut trainer = fresh;
@@ -255,7 +291,7 @@ impl RunStore {
             trainer = checkpoint::load(config, data, &path)?;
             println!("{label}going on from update {} of {}", trainer.updates(), trainer.total_updates());
         }
-        let outcome = self.fit(&mut trainer, data, label, &path);
+        let outcome = self.fit(&mut trainer, data, (label, row), &path);
         let (complete, stopped) = match outcome {
             Ok(Outcome::Finished) => (true, None),
             Ok(Outcome::EarlyStopped(reason)) => (true, Some(reason)),
@@ -269,12 +305,19 @@ impl RunStore {
             }
             Err(error) => return Err(error),
         };
+        let (valid, test) = if stopped.as_deref() == Some(Training::INTERRUPTED) {
+            let unknown = Bound::new(f64::NAN, f64::NAN);
+            (trainer.history().last().map_or(unknown, |record| record.valid), unknown)
+        } else {
+            let bound = |split, images| finite(split, &trainer, trainer.evaluate(images, config.evaluation)?);
+            (bound("validation", &data.valid)?, bound("test", &data.test)?)
+        };
         let result = RunResult {
             config: config.clone(),
             dataset: (data.name.clone(), data.sha256.clone()),
             history: trainer.history().clone(),
-            valid: finite("validation", &trainer, trainer.evaluate(&data.valid, config.evaluation)?)?,
-            test: finite("test", &trainer, trainer.evaluate(&data.test, config.evaluation)?)?,
+            valid,
+            test,
             stopped,
             git_commit: git_commit(),
             seconds: trainer.seconds(),
@@ -291,13 +334,20 @@ impl RunStore {
         Ok(run)
     }
 
-    fn fit(&self, trainer: &mut Trainer, data: &Dataset, label: &str, checkpoint: &Path) -> Result<Outcome> {
+    fn fit(
+        &self,
+        trainer: &mut Trainer,
+        data: &Dataset,
+        (label, row): (&str, Option<SweepRow<'_>>),
+        checkpoint: &Path,
+    ) -> Result<Outcome> {
         let mut checkpointer = Checkpointer::new(checkpoint, u64::MAX, self.checkpoint_every);
-        let mut stop = self.stop.clone();
-        let mut progress = Progress::new(label, self.progress_lines);
+        let (mut stop, mut progress, mut row) = (self.stop.clone(), Progress::new(label, self.progress_lines), row);
         let mut observers: Vec<&mut dyn Observer> = vec![&mut checkpointer, &mut stop];
-        if self.progress_lines > 0 {
-            observers.push(&mut progress);
+        match &mut row {
+            Some(row) => observers.push(row),
+            None if self.progress_lines > 0 => observers.push(&mut progress),
+            None => {}
         }
         trainer.fit(data, &mut observers)
     }

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::checkpoint;
 use super::history::Record;
-use super::trainer::Trainer;
-use crate::Result;
+use super::trainer::{Outcome, Trainer};
 use crate::estimators::Bound;
+use crate::live::{self, LiveRun, Pace};
+use crate::{Error, Result};
 
 /// What an observer is told after each update.
 #[derive(Clone, Copy, Debug)]
@@ -38,62 +39,77 @@ pub enum Control {
 
 /// Looks at a run after each update.
 pub trait Observer {
+    /// Called before the first update of a [`Trainer::fit`].
+    fn begin(&mut self, _trainer: &Trainer) {}
+
     /// Called after each update.
     ///
     /// # Errors
     /// An error ends the run; the trainer keeps its state.
     fn observe(&mut self, event: &Event, trainer: &Trainer) -> Result<Control>;
+
+    /// Called at the end of a [`Trainer::fit`], however it ends.
+    fn end(&mut self, _outcome: Result<&Outcome, &Error>, _trainer: &Trainer) {}
 }
 
-/// Prints a line now and then: at most about `lines` a run, and none in the first two seconds.
+/// Shows how a run goes on: a learning curve and a progress bar in a kernel that shows such ([`crate::live`]). Anywhere
+/// else, it prints a line now and then, at most about `lines` a run, and none in the first two seconds.
 #[derive(Clone, Debug)]
 pub struct Progress {
     label: String,
     every: f64,
     next: f64,
-    begin: Option<(Instant, u64)>,
+    pace: Option<Pace>,
+    live: Option<LiveRun>,
 }
 
 impl Progress {
     /// With a label before each line.
     pub fn new(label: impl Into<String>, lines: u32) -> Self {
         let every = 1.0 / f64::from(lines.max(1));
-        Self { label: label.into(), every, next: 0.0, begin: None }
+        Self { label: label.into(), every, next: 0.0, pace: None, live: None }
     }
-}
 
-impl Observer for Progress {
-    fn observe(&mut self, event: &Event, trainer: &Trainer) -> Result<Control> {
-        let (start, first) = *self.begin.get_or_insert_with(|| (Instant::now(), event.samples));
+    fn print(&mut self, event: &Event, trainer: &Trainer) {
+        let now = Instant::now();
+        let pace = self.pace.get_or_insert_with(|| Pace::new(now, event.samples));
+        pace.update(now, event);
         let done = event.samples as f64 / event.total_samples.max(1) as f64;
-        let elapsed = start.elapsed();
-        if done < self.next || elapsed < Duration::from_secs(2) {
-            return Ok(Control::Continue);
+        if done < self.next || pace.elapsed(now) < Duration::from_secs(2) {
+            return;
         }
         self.next = done + self.every;
-        let rate = (event.samples - first) as f64 / elapsed.as_secs_f64();
-        let left = Duration::from_secs_f64((event.total_samples - event.samples) as f64 / rate.max(1.0));
+        let (rate, left) = (pace.rate(), pace.left(event.total_samples - event.samples, trainer.records_left()));
         let valid = trainer.history().last().map_or(String::new(), |r| format!(" · valid {:.2}", r.valid.bound));
         println!(
-            "{}{:3.0} % · {} samples · train {:.2}{valid} · {:.1} k samples/s · {} left",
+            "{}{:3.0} % · {} samples · train {:.2}{valid} · {:.1} k samples/s · {left} left",
             self.label,
             100.0 * done,
             event.samples,
             trainer.running_train_bound().bound,
             rate / 1e3,
-            clock(left)
         );
-        Ok(Control::Continue)
     }
 }
 
-/// "42 s", "3 min 05 s", "2 h 10 min".
-fn clock(d: Duration) -> String {
-    let s = d.as_secs();
-    match s {
-        0..60 => format!("{s} s"),
-        60..3600 => format!("{} min {:02} s", s / 60, s % 60),
-        _ => format!("{} h {:02} min", s / 3600, s % 3600 / 60),
+impl Observer for Progress {
+    fn begin(&mut self, trainer: &Trainer) {
+        self.live = live::enabled().then(|| LiveRun::new(&self.label, trainer));
+        self.pace = Some(Pace::new(Instant::now(), trainer.samples()));
+    }
+
+    fn observe(&mut self, event: &Event, trainer: &Trainer) -> Result<Control> {
+        match &mut self.live {
+            Some(live) => live.observe(event, trainer),
+            None => self.print(event, trainer),
+        }
+        Ok(Control::Continue)
+    }
+
+    fn end(&mut self, outcome: Result<&Outcome, &Error>, trainer: &Trainer) {
+        if let Some(live) = &mut self.live {
+            live.end(outcome, trainer);
+        }
     }
 }
 
@@ -148,17 +164,5 @@ impl Observer for StopFlag {
     fn observe(&mut self, _: &Event, _: &Trainer) -> Result<Control> {
         let stop = self.0.load(Ordering::Relaxed);
         Ok(if stop { Control::Stop(Self::REASON.into()) } else { Control::Continue })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_read_well() {
-        assert_eq!(clock(Duration::from_secs(42)), "42 s");
-        assert_eq!(clock(Duration::from_secs(185)), "3 min 05 s");
-        assert_eq!(clock(Duration::from_secs(7800)), "2 h 10 min");
     }
 }

@@ -8,7 +8,10 @@ use crate::data::batches::Batches;
 use crate::data::dataset::{Dataset, Images};
 use crate::data::preprocess::Preprocessor;
 use crate::estimators::{Bound, Estimator, Workspace};
+use crate::live::Training;
 use crate::models::Vae;
+use crate::nn::Mlp;
+use crate::nn::dense::Dense;
 use crate::numeric::vmath;
 use crate::optim::Optimiser;
 use crate::rng::{Stream, rng};
@@ -96,15 +99,36 @@ impl Trainer {
         Ok(trainer)
     }
 
-    /// Trains until the budget is spent, the early stopping of the configuration applies, or an observer stops it.
+    /// Trains until the budget is spent, the early stopping of the configuration applies, an observer stops it, or SIGINT
+    /// (Interrupt in a notebook, Ctrl-C) does: model and history are then those after the last update.
     ///
     /// # Errors
     /// [`Error::NonFinite`] if a bound or the gradient is not finite; the model then holds the parameters of the last
     /// record, the last that are known to be good. Errors of the observers.
     pub fn fit(&mut self, data: &Dataset, observers: &mut [&mut dyn Observer]) -> Result<Outcome> {
+        let training = Training::begin();
+        for observer in observers.iter_mut() {
+            observer.begin(self);
+        }
+        let outcome = self.fit_while(&training, data, observers);
+        for observer in observers.iter_mut() {
+            observer.end(outcome.as_ref(), self);
+        }
+        outcome
+    }
+
+    fn fit_while(
+        &mut self,
+        training: &Training,
+        data: &Dataset,
+        observers: &mut [&mut dyn Observer],
+    ) -> Result<Outcome> {
         while self.updates < self.total_updates() {
             if let Some(reason) = self.early_stop() {
                 return Ok(Outcome::EarlyStopped(reason));
+            }
+            if training.interrupted() {
+                return Ok(Outcome::Stopped(Training::INTERRUPTED.into()));
             }
             let event = match self.step(data) {
                 Err(error @ Error::NonFinite { .. }) => {
@@ -247,6 +271,29 @@ impl Trainer {
     /// Updates made.
     pub fn updates(&self) -> u64 {
         self.updates
+    }
+
+    /// Training samples seen.
+    pub fn samples(&self) -> u64 {
+        self.updates * self.config.batch as u64
+    }
+
+    /// Records still to be taken (100 001 stands for more, too).
+    pub fn records_left(&self) -> u64 {
+        let (m, per_epoch, total) = (self.config.batch as u64, self.batches.batches_per_epoch(), self.total_updates());
+        let next = |update: &u64| Some(self.config.record.next(*update, m, per_epoch, total));
+        let before_the_end = std::iter::successors(Some(self.next_record), next).take_while(|&update| update < total);
+        before_the_end.take(100_000).count() as u64 + u64::from(self.updates < total)
+    }
+
+    /// Floating-point operations of the dense products of an update, per training sample: two for each multiply-add,
+    /// forward, for the weights' gradient, and for the inputs' gradient, which the first layer does not need.
+    pub fn flop_per_sample(&self) -> f64 {
+        let size = |l: &Dense| (l.inputs * l.outputs) as f64;
+        let passes = |mlp: &Mlp| 3.0 * mlp.layers().iter().map(size).sum::<f64>();
+        let (encoder, decoder) = (self.model.encoder(), self.model.decoder());
+        let spared = encoder.layers().first().map_or(0.0, size);
+        2.0 * (passes(encoder) - spared + self.config.estimator.samples as f64 * passes(decoder))
     }
 
     /// Seconds spent in updates and records so far, before a checkpoint included.
