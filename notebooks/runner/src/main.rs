@@ -1,6 +1,7 @@
 //! `cargo notebooks`: sets up the Rust kernel and JupyterLab inside the checkout, executes the notebooks headless, opens
 //! them in JupyterLab.
 mod cell_error;
+mod check;
 mod checkout;
 mod clean;
 mod fetch;
@@ -45,8 +46,8 @@ struct Cli {
 enum Command {
     /// Execute notebooks from top to bottom with the real kernel and export their figures
     ///
-    /// A cell fails on a compile error, a panic, an error returned through `?`, an `Err` as its value, or any line on
-    /// standard error that does not begin with `warning:` or `note:` (a cell tagged `raises-exception` may do all that).
+    /// A cell fails on a compile error, a panic (in another thread, too), an error returned through `?`, an `Err` as its
+    /// value, or the end of its program (a cell tagged `raises-exception` may do all that).
     /// Then the notebook as far as it got is kept as NAME.failed.ipynb, the other notebooks still run, and the exit
     /// status is 1. It is also a failure if a figure that a notebook promises (in its metadata) is missing, empty or
     /// was not written by this run.
@@ -79,6 +80,15 @@ enum Command {
         /// Data sets to download [default: all]
         #[arg(value_enum, value_name = "SET")]
         sets: Vec<fetch::Set>,
+    },
+    /// Test the real kernel: Jupyter's protocol, errors, Interrupt, left-overs, times (a few minutes)
+    CheckKernel {
+        /// Also open JupyterLab in this Chromium and use it as a reader would
+        #[arg(long, value_name = "CHROMIUM")]
+        browser: Option<PathBuf>,
+        /// Only tests whose name contains WORD
+        #[arg(value_name = "WORD")]
+        only: Vec<String>,
     },
     /// Install the kernel for your own JupyterLab, VS Code or JupyterHub, or remove it
     ///
@@ -162,6 +172,10 @@ fn run_in(command: Command) -> anyhow::Result<ExitCode> {
             println!("Everything is set up in {}.", checkout.venv().display());
         }
         Command::Fetch { sets } => fetch::fetch(&checkout.data(), &sets)?,
+        Command::CheckKernel { browser, only } => {
+            setup::ensure(&checkout)?;
+            check::check(&checkout, browser.as_deref(), &only)?;
+        }
         Command::Kernel { action: KernelAction::Install(place) } => {
             setup::ensure(&checkout)?;
             install::install(&checkout, &place)?;

@@ -49,6 +49,8 @@ pub struct Cell {
     pub done: Option<Instant>,
     /// When its last computation ended.
     pub trained: Option<Instant>,
+    /// An interrupt came between two computations; it is for the next one.
+    pub pending: bool,
 }
 
 /// What an interrupt means.
@@ -75,11 +77,12 @@ impl Cell {
             last_message: Instant::now(),
             done: None,
             trained: None,
+            pending: false,
         }
     }
 
-    /// Counts an interrupt and says what it means: the first one during a computation is soft; just after one it does
-    /// nothing, because it came too late to be meant for anything else.
+    /// Counts an interrupt and says what it means: the first one during a computation is soft; just after one it waits for
+    /// the next computation of the cell, if there is one, because it came too late to be meant for anything else.
     pub fn interrupt(&mut self) -> Interrupt {
         self.interrupts += 1;
         let first = self.interrupts == 1;
@@ -88,6 +91,7 @@ impl Cell {
         } else if self.live.training() && first {
             Interrupt::Soft
         } else if first && self.trained.is_some_and(|at| at.elapsed() < ABOUT_TO_END) {
+            self.pending = true;
             Interrupt::Nothing
         } else {
             Interrupt::Hard
@@ -180,6 +184,7 @@ mod tests {
         let mut trained = Cell::new(1);
         trained.trained = Some(Instant::now());
         assert_eq!(trained.interrupt(), Interrupt::Nothing);
+        assert!(trained.pending);
         assert_eq!(trained.interrupt(), Interrupt::Hard);
         let mut done = Cell::new(1);
         done.done = Some(Instant::now());

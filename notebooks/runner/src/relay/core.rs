@@ -268,11 +268,7 @@ impl<E: Engine> Relay<E> {
             // Cells that wait for evcxr to start are taken back.
             Interrupt::Nothing if self.back.is_none() => self.abort_queue().await,
             Interrupt::Nothing => {}
-            Interrupt::Soft => {
-                if let Err(error) = self.engine.interrupt_program() {
-                    log(|| format!("no soft interrupt: {error:#}"));
-                }
-            }
+            Interrupt::Soft => soft(&self.engine),
             Interrupt::Hard => {
                 let Some(back) = &mut self.back else { return };
                 let request = Message::new("interrupt_request", &Bytes::new(), &json!({}));
@@ -421,8 +417,10 @@ impl<E: Engine> Relay<E> {
         let mut stray = live::Live::default();
         let live = match self.current.as_mut().and_then(|c| c.cell.as_mut()).filter(|_| own) {
             Some(cell) => {
-                if op == (Op::Training { state: State::End }) {
-                    cell.trained = Some(Instant::now());
+                match &op {
+                    Op::Training { state: State::End } => cell.trained = Some(Instant::now()),
+                    Op::Training { state: State::Begin } if std::mem::take(&mut cell.pending) => soft(&self.engine),
+                    _ => {}
                 }
                 &mut cell.live
             }
@@ -564,6 +562,12 @@ impl<E: Engine> Relay<E> {
         }
         self.progress_shown = false;
         self.progress = None;
+    }
+}
+
+fn soft(engine: &impl Engine) {
+    if let Err(error) = engine.interrupt_program() {
+        log(|| format!("no soft interrupt: {error:#}"));
     }
 }
 
