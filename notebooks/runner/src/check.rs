@@ -3,11 +3,19 @@ use std::{path::Path, process::Command};
 
 use anyhow::{Context, bail};
 
-use crate::{checkout::Checkout, kernel, rerun};
+use crate::{checkout::Checkout, kernel, rerun, tool};
+
+/// What drives the browser; not part of the environment otherwise (50 MB).
+const DRIVER: [&str; 2] = ["playwright==1.65.2", "greenlet==3.5.6"];
 
 /// Runs `check_kernel.py`, and `check_lab.py` if a browser is given.
 pub fn check(checkout: &Checkout, browser: Option<&Path>, only: &[String]) -> anyhow::Result<()> {
     let scripts = checkout.root().join("notebooks/runner/src");
+    if browser.is_some() {
+        let mut pip = Command::new(checkout.venv_bin("python"));
+        pip.args(["-m", "pip", "install", "--no-deps", "--disable-pip-version-check", "--no-input"]).args(DRIVER);
+        tool::run("installing the browser's driver", &mut pip)?;
+    }
     let mut python = Command::new(checkout.venv_bin("python"));
     python.arg("-u");
     match browser {

@@ -156,6 +156,8 @@ pub fn explain(content: &Value, interrupted: bool) -> (Failure, bool) {
             "Killed from outside: perhaps the memory is exhausted. "
         } else if evalue.contains("SIGABRT") {
             "Aborted: a stack overflow, a failed allocation, or `abort`; standard error may tell. "
+        } else if evalue.contains("SIGSEGV") || evalue.contains("SIGBUS") {
+            "A stack overflow (recursion without an end?) or invalid memory. "
         } else {
             ""
         };

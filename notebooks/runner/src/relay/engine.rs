@@ -153,8 +153,7 @@ impl Starter {
         };
         self.events.send(Event::Ready { back, preloaded: preload }).await.ok();
         let status = child.wait().await;
-        self.guard.watch(None);
-        self.engine.0.store(0, Ordering::Relaxed);
+        self.ended();
         let how = status.map_or_else(|e| e.to_string(), |s| s.to_string());
         let reason = format!("the Rust kernel evcxr has ended ({how}); what it said is on the terminal");
         self.events.send(Event::Gone(reason)).await.ok();
@@ -169,6 +168,13 @@ impl Starter {
             events.blocking_send(Event::Progress(text.to_owned())).ok();
         };
         tokio::task::spawn_blocking(move || seed::fill(&checkout, &work, &tell)).await?
+    }
+
+    /// evcxr is gone: what it started must not go on without it.
+    fn ended(&self) {
+        self.engine.end();
+        self.guard.watch(None);
+        self.engine.0.store(0, Ordering::Relaxed);
     }
 
     async fn bring_up(&self) -> anyhow::Result<(Child, Back)> {
@@ -197,8 +203,7 @@ impl Starter {
         tokio::select! {
             back = connected => Ok((child, back?)),
             status = child.wait() => {
-                self.guard.watch(None);
-                self.engine.0.store(0, Ordering::Relaxed);
+                self.ended();
                 bail!("it ended at once ({})", status.map_or_else(|e| e.to_string(), |s| s.to_string()))
             }
         }
