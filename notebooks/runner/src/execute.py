@@ -13,7 +13,6 @@ import queue
 import signal
 import sys
 import threading
-import uuid
 from pathlib import Path
 
 import nbformat
@@ -36,43 +35,6 @@ class Client(NotebookClient):
             if lines:
                 emit("printed", line=lines[-1][:200])
         return super().process_message(msg, cell, cell_index)
-
-
-async def settle(client, cell):
-    """Waits until everything that the cell wrote to stderr has arrived.
-
-    evcxr answers "done" without waiting for it, and the text of a failing `?` is the only trace that it leaves. Pipes keep
-    their order: once this marker has come back, everything before it has.
-    """
-    mark = f"settled-{uuid.uuid4().hex}"
-    msg_id = client.kc.execute(f'std::eprintln!("{mark}");', store_history=False, stop_on_error=False)
-    marked = idle = False
-    while not (marked and idle):
-        msg = await client.kc.get_iopub_msg(timeout=120)
-        content, own = msg["content"], msg["parent_header"].get("msg_id") == msg_id
-        if msg["msg_type"] == "stream":
-            text = content["text"]
-            if mark in text:
-                marked, text = True, text.replace(mark + "\n", "").replace(mark, "")
-            if text:
-                append_stream(cell, content["name"], text)
-        elif msg["msg_type"] == "error" and own:
-            cell.outputs.append(nbformat.v4.output_from_msg(msg))
-            break
-        elif msg["msg_type"] == "status" and own:
-            idle = content["execution_state"] == "idle"
-    while True:
-        reply = await client.kc.get_shell_msg(timeout=120)
-        if reply["parent_header"].get("msg_id") == msg_id:
-            return
-
-
-def append_stream(cell, name, text):
-    for output in cell.outputs:
-        if output["output_type"] == "stream" and output["name"] == name:
-            output["text"] += text
-            return
-    cell.outputs.append(nbformat.v4.new_output("stream", name=name, text=text))
 
 
 def verdict_material(cell):
@@ -124,8 +86,6 @@ async def execute(job, answers):
             failure = None
             try:
                 await client.async_execute_cell(cell, index)
-                if not any(o["output_type"] == "error" for o in cell.outputs):
-                    await settle(client, cell)
             except CellTimeoutError:
                 failure = f"the cell ran longer than {job['timeout']} seconds (--timeout)"
             except (DeadKernelError, queue.Empty, RuntimeError) as error:

@@ -163,7 +163,7 @@ fn write_lab_settings(checkout: &Checkout) -> anyhow::Result<()> {
 /// The kernel's description.
 fn spec(launcher: &Path, root: &Path, program: &Path, cargo_dir: &Path, private: &Path) -> Value {
     json!({
-        "argv": [launcher, "kernel", "--checkout", root, "--evcxr", program, "{connection_file}"],
+        "argv": [launcher, "kernel", "run", "--checkout", root, "--evcxr", program, "{connection_file}"],
         "display_name": DISPLAY_NAME,
         "language": "rust",
         "interrupt_mode": "message",
@@ -175,10 +175,8 @@ fn spec(launcher: &Path, root: &Path, program: &Path, cargo_dir: &Path, private:
             "CARGO_PROFILE_DEV_OPT_LEVEL": "3",
             "CARGO_PROFILE_DEV_DEBUG_ASSERTIONS": "false",
             "CARGO_PROFILE_DEV_OVERFLOW_CHECKS": "false",
-            // On start evcxr rewrites an older kernel `rust` that it finds in the user's Jupyter folder, and reads the
-            // user's own start-up files: look in folders of ours instead.
+            // On start evcxr rewrites an older kernel `rust` that it finds in the user's Jupyter folder: look in one of ours.
             "JUPYTER_PATH": private.join("jupyter"),
-            "EVCXR_CONFIG_DIR": private.join("config"),
         },
     })
 }
@@ -199,6 +197,7 @@ mod tests {
         let argv = json!([
             "/c/.venv/bin/notebooks",
             "kernel",
+            "run",
             "--checkout",
             "/c",
             "--evcxr",
@@ -214,7 +213,6 @@ mod tests {
         assert_eq!(env["CARGO_PROFILE_DEV_OVERFLOW_CHECKS"], "false");
         assert_eq!(env["PATH"], "/home/u/.cargo/bin:${PATH}:/usr/local/bin:/usr/bin:/bin");
         assert_eq!(env["JUPYTER_PATH"], "/c/.venv/share/evcxr/jupyter");
-        assert_eq!(env["EVCXR_CONFIG_DIR"], "/c/.venv/share/evcxr/config");
         assert_ne!(NAME, "rust");
     }
 

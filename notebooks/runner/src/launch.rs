@@ -1,39 +1,96 @@
-//! What Jupyter starts as the kernel: gives evcxr a build directory of its own, then becomes evcxr.
+//! The folder that one kernel works in, and the command that starts evcxr there.
 //!
-//! evcxr compiles the notebook's dependencies into `EVCXR_TMPDIR`. Kept from kernel to kernel, the first cell takes
-//! seconds instead of a minute or two; but two kernels must never share one. So there is a row of directories, and each
-//! kernel holds the first free one by a lock that ends with its process.
+//! evcxr compiles into `EVCXR_TMPDIR`, and two kernels must never share one. So each kernel has a folder of its own,
+//! filled from the seed (see [`crate::seed`]) and removed when the kernel ends. A lock says that it is in use; folders without a
+//! holder, of kernels whose machine went down, are removed by the next kernel.
 use std::{
     env,
     ffi::OsString,
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
-use crate::{checkout::Checkout, tool};
+use crate::{checkout::Checkout, relay::failure};
 
-/// More kernels than this never run at once.
-const MOST: usize = 64;
+/// A folder for one kernel; in use as long as this lives.
+pub struct Work {
+    dir: PathBuf,
+    _lock: File,
+}
 
-/// Starts evcxr for a connection file of Jupyter's; returns only if that fails.
-pub fn launch(checkout: &Checkout, evcxr: &Path, connection_file: &Path) -> anyhow::Result<()> {
-    let (dir, lock) = reserve(&checkout.kernel_builds())?;
-    // The workspace's own dependency versions, not whatever is newest today.
+impl Work {
+    /// Makes one in `base`, and removes those that nobody uses.
+    pub fn reserve(base: &Path) -> anyhow::Result<Self> {
+        let cannot = || format!("{} cannot be used", base.display());
+        fs::create_dir_all(base).with_context(cannot)?;
+        let all = File::create(base.join("lock")).with_context(cannot)?;
+        all.lock().with_context(cannot)?;
+        remove_unused(base);
+        let dir = base.join(format!("kernel-{}", std::process::id()));
+        fs::create_dir_all(&dir).with_context(cannot)?;
+        let lock = File::create(dir.join("lock")).with_context(cannot)?;
+        lock.lock().with_context(cannot)?;
+        Ok(Self { dir, _lock: lock })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+/// Removes the folders of ended kernels (and those of earlier versions of this program).
+fn remove_unused(base: &Path) {
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let ours = name.to_str().is_some_and(|n| n.starts_with("kernel-") || n.starts_with("slot"));
+        let free = || match File::open(entry.path().join("lock")) {
+            Ok(lock) => lock.try_lock().is_ok(),
+            Err(_) => true, // killed before it made the lock, which it does under the common one
+        };
+        if ours && free() {
+            fs::remove_dir_all(entry.path()).ok();
+        }
+    }
+}
+
+/// Writes evcxr's start-up files: the macros that tell failures apart, and, if `preload`, the crate and a variable, which makes
+/// the analyser read the crate before the first cell needs it.
+pub fn write_config(checkout: &Checkout, work: &Work, preload: bool) -> anyhow::Result<()> {
+    let config = work.dir().join("config");
+    let (mut init, mut prelude) = (":linker system\n".to_owned(), failure::MACROS.to_owned());
+    if preload {
+        init.push_str(&format!(":dep vae_core = {}\n", dependency(checkout)));
+        prelude.push_str("use vae_core::prelude::*;\nlet _warm = Array2::<f64>::zeros((1, 1));\n");
+    }
+    // Versions of the workspace, not whatever is newest today.
     let lockfile = checkout.root().join("Cargo.lock");
-    if lockfile.is_file() {
-        fs::copy(&lockfile, dir.join("Cargo.lock")).with_context(|| format!("{} cannot be filled", dir.display()))?;
-    }
-    let mut kernel = Command::new(evcxr);
-    kernel.arg("--control_file").arg(connection_file).env("EVCXR_TMPDIR", &dir);
+    fs::create_dir_all(&config)
+        .and_then(|()| fs::write(config.join("init.evcxr"), init))
+        .and_then(|()| fs::write(config.join("prelude.rs"), prelude))
+        .and_then(|()| {
+            if lockfile.is_file() { fs::copy(&lockfile, work.dir().join("Cargo.lock")).map(|_| ()) } else { Ok(()) }
+        })
+        .with_context(|| format!("{} cannot be written", config.display()))
+}
+
+/// How a manifest names the crate.
+pub fn dependency(checkout: &Checkout) -> String {
+    let path = checkout.root().join("vae_core").display().to_string();
+    format!("{{ path = \"{}\" }}", path.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// evcxr, in its folder and with its environment.
+pub fn command(checkout: &Checkout, evcxr: &Path, work: &Work) -> Command {
+    let mut command = Command::new(evcxr);
+    command.env("EVCXR_TMPDIR", work.dir()).env("EVCXR_CONFIG_DIR", work.dir().join("config"));
     if let Some((variable, value)) = library_path(checkout) {
-        kernel.env(variable, value);
+        command.env(variable, value);
     }
-    // evcxr does not read its standard input; there, the lock stays open as long as evcxr lives.
-    kernel.stdin(Stdio::from(lock));
-    tool::become_program(kernel)
+    command
 }
 
 /// Where compiled cells find Rust's standard library.
@@ -53,46 +110,33 @@ fn library_path(checkout: &Checkout) -> Option<(&'static str, OsString)> {
     Some((variable, env::join_paths(std::iter::once(libraries).chain(others)).ok()?))
 }
 
-/// The first directory of `base` that no kernel holds, and the lock on it.
-fn reserve(base: &Path) -> anyhow::Result<(PathBuf, File)> {
-    for slot in 0..MOST {
-        let dir = base.join(format!("slot{slot}"));
-        let cannot = || format!("{} cannot be used", dir.display());
-        fs::create_dir_all(&dir).with_context(cannot)?;
-        let lock = File::create(dir.join("lock")).with_context(cannot)?;
-        match lock.try_lock() {
-            Ok(()) => return Ok((dir, lock)),
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
-        }
-    }
-    bail!("{MOST} kernels are running already")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
-    fn no_two_kernels_share_a_directory_and_freed_ones_are_used_again() {
+    fn folders_in_use_stay_and_others_go() {
         let base = tempfile::tempdir().unwrap();
-        let (first, lock) = reserve(base.path()).unwrap();
-        let (second, _held) = reserve(base.path()).unwrap();
-        assert_ne!(first, second);
-        drop(lock);
-        assert_eq!(reserve(base.path()).unwrap().0, first);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn the_lock_lives_with_the_child() {
-        let base = tempfile::tempdir().unwrap();
-        let (first, lock) = reserve(base.path()).unwrap();
-        let mut child = Command::new("sleep").arg("60").stdin(Stdio::from(lock)).spawn().unwrap();
-        assert_ne!(reserve(base.path()).unwrap().0, first);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert_eq!(reserve(base.path()).unwrap().0, first);
+        for dead in ["kernel-1", "slot0", "kernel-2"] {
+            fs::create_dir(base.path().join(dead)).unwrap();
+        }
+        fs::write(base.path().join("kernel-1/lock"), "").unwrap();
+        fs::create_dir(base.path().join("seed")).unwrap();
+        fs::create_dir(base.path().join("kernel-3")).unwrap();
+        let held = File::create(base.path().join("kernel-3/lock")).unwrap();
+        held.lock().unwrap();
+        let work = Work::reserve(base.path()).unwrap();
+        for (name, there) in
+            [("kernel-1", false), ("slot0", false), ("kernel-2", false), ("kernel-3", true), ("seed", true)]
+        {
+            assert_eq!(base.path().join(name).exists(), there, "{name}");
+        }
+        remove_unused(base.path());
+        assert!(work.dir().is_dir());
+        let dir = work.dir().to_owned();
+        drop(work);
+        remove_unused(base.path());
+        assert!(!dir.exists());
     }
 }

@@ -1,15 +1,19 @@
 //! `cargo notebooks`: sets up the Rust kernel and JupyterLab inside the checkout, executes the notebooks headless, opens
 //! them in JupyterLab.
 mod cell_error;
+mod check;
 mod checkout;
 mod clean;
 mod fetch;
+mod install;
 mod kernel;
 mod lab;
 mod launch;
 mod names;
 mod python;
+mod relay;
 mod rerun;
+mod seed;
 mod setup;
 mod tool;
 
@@ -42,8 +46,8 @@ struct Cli {
 enum Command {
     /// Execute notebooks from top to bottom with the real kernel and export their figures
     ///
-    /// A cell fails on a compile error, a panic, an error returned through `?`, an `Err` as its value, or any line on
-    /// standard error that does not begin with `warning:` or `note:` (a cell tagged `raises-exception` may do all that).
+    /// A cell fails on a compile error, a panic (in another thread, too), an error returned through `?`, an `Err` as its
+    /// value, or the end of its program (a cell tagged `raises-exception` may do all that).
     /// Then the notebook as far as it got is kept as NAME.failed.ipynb, the other notebooks still run, and the exit
     /// status is 1. It is also a failure if a figure that a notebook promises (in its metadata) is missing, empty or
     /// was not written by this run.
@@ -77,9 +81,35 @@ enum Command {
         #[arg(value_enum, value_name = "SET")]
         sets: Vec<fetch::Set>,
     },
-    /// Become the kernel (this is what Jupyter starts)
-    #[command(hide = true)]
+    /// Test the real kernel: Jupyter's protocol, errors, Interrupt, left-overs, times (a few minutes)
+    CheckKernel {
+        /// Also open JupyterLab in this Chromium and use it as a reader would
+        #[arg(long, value_name = "CHROMIUM")]
+        browser: Option<PathBuf>,
+        /// Only tests whose name contains WORD
+        #[arg(value_name = "WORD")]
+        only: Vec<String>,
+    },
+    /// Install the kernel for your own JupyterLab, VS Code or JupyterHub, or remove it
+    ///
+    /// `rerun` and `lab` need neither: they find it in the checkout.
     Kernel {
+        #[command(subcommand)]
+        action: KernelAction,
+    },
+    /// Remove what this program set up and built; data and committed notebooks stay
+    Clean,
+}
+
+#[derive(Subcommand)]
+enum KernelAction {
+    /// Make the kernel "Rust (vae_core)" known to Jupyter (sets up what is missing first)
+    Install(install::Place),
+    /// Remove it from where `install` with the same option put it
+    Uninstall(install::Place),
+    /// Be the kernel (this is what Jupyter starts)
+    #[command(hide = true)]
+    Run {
         /// The repository
         #[arg(long)]
         checkout: PathBuf,
@@ -89,8 +119,12 @@ enum Command {
         /// Jupyter's connection file
         connection_file: PathBuf,
     },
-    /// Remove what this program set up and built; data and committed notebooks stay
-    Clean,
+    /// End what a killed kernel has left (this is what the kernel starts)
+    #[command(hide = true)]
+    Guard {
+        /// The kernel's folder
+        folder: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -105,10 +139,21 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
-    if let Command::Kernel { checkout, evcxr, connection_file } = &command {
-        launch::launch(&Checkout::above(checkout)?, evcxr, connection_file)?;
-        return Ok(ExitCode::SUCCESS);
+    match command {
+        Command::Kernel { action: KernelAction::Run { checkout, evcxr, connection_file } } => {
+            relay::engine::serve(&Checkout::above(&checkout)?, &evcxr, &connection_file)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Kernel { action: KernelAction::Guard { folder } } => {
+            relay::guard::guard(&folder);
+            Ok(ExitCode::SUCCESS)
+        }
+        command => run_in(command),
     }
+}
+
+/// Everything that works in the checkout around the current folder.
+fn run_in(command: Command) -> anyhow::Result<ExitCode> {
     let checkout = Checkout::find()?;
     match command {
         Command::Rerun { names, profile, timeout, out } => {
@@ -127,7 +172,16 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             println!("Everything is set up in {}.", checkout.venv().display());
         }
         Command::Fetch { sets } => fetch::fetch(&checkout.data(), &sets)?,
-        Command::Kernel { .. } => {}
+        Command::CheckKernel { browser, only } => {
+            setup::ensure(&checkout)?;
+            check::check(&checkout, browser.as_deref(), &only)?;
+        }
+        Command::Kernel { action: KernelAction::Install(place) } => {
+            setup::ensure(&checkout)?;
+            install::install(&checkout, &place)?;
+        }
+        Command::Kernel { action: KernelAction::Uninstall(place) } => install::uninstall(&place)?,
+        Command::Kernel { .. } => {} // done above
         Command::Clean => clean::clean(&checkout)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -232,11 +232,18 @@ fn execute(
 }
 
 fn start(checkout: &Checkout, job: &Job, profile: Profile, figures: &Path) -> anyhow::Result<Child> {
-    let private = checkout.venv().join("share/headless");
     let mut python = Command::new(checkout.venv_bin("python"));
     python.args(["-I", "-u", "-c", EXECUTE]).arg(serde_json::to_string(job)?);
     absolute_folders(&mut python)?;
     python.env("VAEB_PROFILE", profile.name()).env("VAEB_FIGURES", figures);
+    private_jupyter(checkout, &mut python);
+    python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    python.spawn().context("the Python environment does not start; `cargo notebooks clean` and run again")
+}
+
+/// Keeps a program of Jupyter's away from the user's settings, and from cargo's.
+pub fn private_jupyter(checkout: &Checkout, python: &mut Command) {
+    let private = checkout.venv().join("share/headless");
     // The user's Jupyter settings have no say in a reproducible run, and nothing is left in the home directory.
     for (variable, dir) in [
         ("JUPYTER_CONFIG_DIR", "config"),
@@ -256,8 +263,6 @@ fn start(checkout: &Checkout, job: &Job, profile: Profile, figures: &Path) -> an
             python.env_remove(name);
         }
     }
-    python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    python.spawn().context("the Python environment does not start; `cargo notebooks clean` and run again")
 }
 
 fn listen(child: &mut Child) -> mpsc::Receiver<Line> {

@@ -29,6 +29,9 @@ thread_local! {
 
 /// `C ← A·B`, or `C ← C + A·B`; shapes were checked by [`matmul`](super::gemm::matmul), and the inner one is not 0.
 pub(super) fn multiply(arch: Arch, c: &mut [f32], a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool) {
+    if c.is_empty() {
+        return;
+    }
     PACKED.with_borrow_mut(|packed| arch.dispatch(Product { c, a, b, accumulate, packed }));
 }
 
