@@ -50,14 +50,15 @@ def measure(model, orders):
         steps = -(-steps // each) * each
         blocks = min(blocks, max(3, total // steps))
     model.run(steps)
-    times = []
+    times, of_cpu = [], []
     for _ in range(blocks):
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         bound = model.run(steps)
         times.append(1e3 * (time.perf_counter() - start) / steps)
+        of_cpu.append(1e3 * (time.process_time() - cpu_start) / steps)
     if bound != bound:
         raise ArithmeticError("the bound is not a number any more")
-    return {"median": statistics.median(times), "ms": times, "steps": steps, "bound": bound}
+    return {"median": statistics.median(times), "ms": times, "cpu_ms": of_cpu, "steps": steps, "bound": bound}
 
 
 def check(work, variant):

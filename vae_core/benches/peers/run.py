@@ -31,12 +31,15 @@ def main():
         results.children(python, 1, ["W1", *W2])
         results.print_check()
         return 0 if results.checked() else 1
-    for _ in range(options.rounds):
-        if not options.no_ours:
-            results.ours()
-        for threads in options.threads:
-            works = ["W1"] + (W2 if threads == 1 else [])
-            results.children(python, threads, [w for w in works if w.split()[0].lower() in options.works])
+    try:
+        for _ in range(options.rounds):
+            if not options.no_ours:
+                results.ours()
+            for threads in options.threads:
+                works = ["W1"] + (W2 if threads == 1 else [])
+                results.children(python, threads, [w for w in works if w.split()[0].lower() in options.works])
+    except KeyboardInterrupt:
+        note("interrupted: what has been measured so far")
     results.print_table()
     results.write()
     return 0
@@ -137,10 +140,13 @@ class Results:
             except OSError as error:
                 self.missing[framework] = str(error)
                 continue
-            with child:
+            try:
                 for line in child.stdout:
                     if line.startswith(MARK):
                         self.take(framework, threads, json.loads(line[len(MARK) :]))
+                child.wait()
+            finally:
+                child.kill()
             if child.returncode:
                 self.missing[framework] = f"ended with code {child.returncode} (its message is above)"
 
@@ -153,6 +159,7 @@ class Results:
             self.missing[f"{framework}, {line['variant']}, {line['work']}"] = line["failed"]
         else:
             self.lines.append({"framework": framework, "threads": threads, **line})
+            note(f"  {line['work']}, {line['variant']}: {progress(line)}")
 
     def cells(self):
         """Rows by name, each with the median of its blocks by (work, threads)."""
@@ -171,7 +178,7 @@ class Results:
         columns = [column for column in columns if any(column in row for row in rows.values())]
         heads = [f"{work}, {n} thr." for work, n in columns]
         print(f"\n{cpu()}: ms per training step, median; in brackets: times that of vae_core\n")
-        print("| | " + " | ".join(heads) + " |\n|---" * 1 + "|---:" * len(heads) + "|")
+        print("| | " + " | ".join(heads) + " |\n|---" + "|---:" * len(heads) + "|")
         ours = rows.get("vae_core", {})
         for name, row in rows.items():
             print(f"| {name} | " + " | ".join(cell(row.get(c), ours.get(c)) for c in columns) + " |")
@@ -218,6 +225,15 @@ def own_figures(own):
     for pair, ms in own.get("w2", {}).items():
         m, l = pair.split(",")
         yield f"W2 ({int(m)}, {int(l)})", 1, ms
+
+
+def progress(line):
+    """A step that waits for a CPU was not measured: one thread's time on the clock should be its CPU time."""
+    if "check" in line:
+        return "checked"
+    ms, of_cpu = line["blocks"]["median"], statistics.median(line["blocks"]["cpu_ms"])
+    busy = f"; WARNING: the CPU was shared, CPU time {of_cpu:.2f} ms" if of_cpu < 0.9 * ms else ""
+    return f"{ms:.2f} ms{busy}"
 
 
 def cell(ms, ours):
