@@ -91,7 +91,7 @@ fn rounded<'a>(from: Mat<'_, f32>, to: &'a mut Vec<f32>) -> Mat<'a, f32> {
 /// The path with `vdpbf16ps`. Built as [`product`](super::product) is; that A is packed too is the difference.
 #[cfg(target_arch = "x86_64")]
 mod pairs {
-    use std::arch::x86_64::_mm512_dpbf16_ps;
+    use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps};
     use std::cell::RefCell;
     use std::mem::transmute;
     use std::ops::Range;
@@ -233,7 +233,10 @@ mod pairs {
     #[target_feature(enable = "avx512f,avx512bf16")]
     fn add_products(sum: f32x16, a: u32x16, b: u32x16) -> f32x16 {
         // SAFETY: all these types are 512 bits without padding, of which every pattern is valid.
-        unsafe { transmute(_mm512_dpbf16_ps(transmute(sum), transmute(a), transmute(b))) }
+        unsafe {
+            let (a, b) = (transmute::<u32x16, __m512bh>(a), transmute::<u32x16, __m512bh>(b));
+            transmute::<__m512, f32x16>(_mm512_dpbf16_ps(transmute::<f32x16, __m512>(sum), a, b))
+        }
     }
 
     #[inline(always)]
