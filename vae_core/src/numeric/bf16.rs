@@ -268,23 +268,27 @@ mod pairs {
             to[..depth.div_ceil(2) * stride].fill(0);
         }
         // Along rows as stored, four at a time, and then the transpose.
-        let mut four = [[0.0; BLOCK / 2]; 4];
+        let (mut bits, mut four) = ([0; BLOCK], [[0.0; BLOCK / 2]; 4]);
         let pairs = depth.div_ceil(2);
         for j in (0..width).step_by(4) {
             let count = 4.min(width - j);
             for (i, line) in four.iter_mut().enumerate().take(count) {
                 let row = &b.data[(cols.start + j + i) * b.stride + rows.start..][..depth];
-                let (whole, odd) = row.as_chunks::<2>();
-                line.iter_mut().zip(whole).for_each(|(to, [x, y])| *to = f32::from_bits(pair(*x, *y)));
-                if let [last] = odd {
-                    line[pairs - 1] = f32::from_bits(pair(*last, 0.0));
-                }
+                bits.iter_mut().zip(row).for_each(|(to, x)| *to = rounded_bits(*x));
+                bits[depth..].iter_mut().take(1).for_each(|odd| *odd = 0);
+                let both = bits.as_chunks::<2>().0.iter().map(|[x, y]| f32::from_bits(x | y >> 16));
+                line.iter_mut().zip(both).take(pairs).for_each(|(to, pair)| *to = pair);
             }
             for p in (0..pairs).step_by(4) {
                 let square = transpose(four.each_ref().map(|line| [line[p], line[p + 1], line[p + 2], line[p + 3]]));
+                let square = square.map(|line| line.map(f32::to_bits));
                 for (q, line) in square.iter().enumerate().take(pairs - p) {
-                    let to = &mut to[(p + q) * stride + j..][..count];
-                    to.iter_mut().zip(line).for_each(|(to, pair)| *to = pair.to_bits());
+                    let to = &mut to[(p + q) * stride + j..];
+                    if count == 4 {
+                        to[..4].copy_from_slice(line); // of known length: one instruction
+                    } else {
+                        to[..count].copy_from_slice(&line[..count]);
+                    }
                 }
             }
         }
