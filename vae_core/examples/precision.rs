@@ -9,7 +9,7 @@ fn main() -> Result<()> {
     let (samples, seeds, threads) = (number(0, 1_000_000), number(1, 3), number(2, 1) as usize);
     let data = DatasetConfig::new(DatasetKind::Mnist).load()?;
     let report = RunConfig::report(data.config).budget(Budget::Samples(samples));
-    println!("seed  precision  train bound  validation bound  ms per update");
+    println!("seed  precision  train bound  validation bound  ms per update (records included)");
     let mut bounds = [Vec::new(), Vec::new()];
     for seed in 0..seeds {
         for (precision, bounds) in [Precision::F32, Precision::MixedBf16].into_iter().zip(&mut bounds) {

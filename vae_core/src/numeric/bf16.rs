@@ -1,7 +1,7 @@
 //! Mixed precision: products of values rounded to bf16, summed in `f32`.
 //!
 //! bf16 is the upper half of an `f32`: its range, with 8 bits of precision instead of 24. Rounding is to nearest, ties to even;
-//! NaN stays NaN. The product of two such values is exact in `f32`, so C[i, j] is, as in [`product`], one chain of
+//! NaN stays NaN. The product of two such values is exact in `f32`, so C[i, j] is, as in `product`, one chain of
 //! additions in the order of the inner index, and its bits do not depend on how rows or columns are divided, nor on the inner
 //! index if that is divided at even places.
 //!
@@ -88,7 +88,7 @@ fn rounded<'a>(from: Mat<'_, f32>, to: &'a mut Vec<f32>) -> Mat<'a, f32> {
     Mat { data: to, rows, cols, stride: cols, transposed }
 }
 
-/// The path with `vdpbf16ps`. Built as [`product`] is; that A is packed too is the difference.
+/// The path with `vdpbf16ps`. Built as `product` is; that A is packed too is the difference.
 #[cfg(target_arch = "x86_64")]
 mod pairs {
     use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps};
