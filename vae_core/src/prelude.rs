@@ -12,6 +12,7 @@ pub use crate::live::{Display, Training};
 pub use crate::models::latent::{class_at_origin, direction_in_plane, left_right_asymmetry};
 pub use crate::models::{Decode, ModelConfig, Vae};
 pub use crate::nn::{Activation, Init};
+pub use crate::numeric::Precision;
 pub use crate::optim::{EpsilonPlace, OptimiserConfig, Schedule};
 pub use crate::reference::{Source, lower_bound_curves};
 pub use crate::rng::{Stream, rng};

@@ -124,19 +124,16 @@ impl<F: Real> Passes<'_, F> {
         for (i, part) in self.parts.iter().enumerate() {
             let x = &self.x[first * self.encoder.inputs()..][..part.m * self.encoder.inputs()];
             first += part.m;
-            let (mlp, (input, delta)) = match strip.side {
-                Side::Encoder => (
-                    self.encoder,
-                    self.encoder.input_and_delta(strip.layer, part.sparse.input(x), &part.encoder, part.m),
-                ),
-                Side::Decoder => {
-                    let z = Input::dense(&part.z);
-                    (self.decoder, self.decoder.input_and_delta(strip.layer, z, &part.decoder, part.m * self.l))
-                }
+            let (mlp, trace, input, rows) = match strip.side {
+                Side::Encoder => (self.encoder, &part.encoder, part.sparse.input(x), part.m),
+                Side::Decoder => (self.decoder, &part.decoder, Input::dense(&part.z[..]), part.m * self.l),
             };
+            let (input, delta) = mlp.input_and_delta(strip.layer, input, trace, rows);
             let layer = &mlp.layers()[strip.layer];
             match &strip.inputs {
-                Some(inputs) => layer.weight_gradient(inputs.clone(), input, delta, gradient, i > 0)?,
+                Some(inputs) => {
+                    layer.weight_gradient(inputs.clone(), input, delta, gradient, i > 0, trace.precision())?;
+                }
                 None => layer.bias_gradient(delta, gradient, i > 0),
             }
         }

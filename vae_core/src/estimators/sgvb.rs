@@ -130,6 +130,7 @@ impl Estimator {
             });
         }
         ws.divide(m);
+        ws.look_at(x, d);
         Ok(m)
     }
 
@@ -137,7 +138,7 @@ impl Estimator {
         let (d, n_z, l, m) = (model.data_width(), model.latent(), self.samples, part.m);
         let rows = m * l;
         let q = model.posterior();
-        part.sparse.look_at(x);
+        part.sparse.take(x);
         model.encoder().forward(model.params(), part.sparse.input(x), &mut part.encoder, m)?;
         let head = &part.encoder.head()[..m * q.head_width()];
         let noise = &part.noise[..rows * n_z];

@@ -6,13 +6,19 @@ use super::sgvb::Estimator;
 use crate::models::Vae;
 use crate::nn::Trace;
 use crate::nn::dense::Input;
-use crate::numeric::Real;
 use crate::numeric::block_sparse::BlockSparse;
+use crate::numeric::{Precision, Real};
 use crate::rng::Rng;
 use crate::{Error, Result};
 
-/// The sparse form of x is used where at most this share of its runs has a pixel that is not zero.
+/// The sparse form of x is used where at most this share of its runs has a pixel that is not zero …
 const SPARSE: f64 = 0.7;
+/// … among the first datapoints of the minibatch. The whole minibatch has one form, because in mixed precision the form decides
+/// about bits.
+const PROBE: usize = 8;
+
+/// Datapoints of a part come in multiples of this: products in mixed precision take the datapoints two by two.
+const EVEN: usize = 2;
 
 /// All buffers of a step, for up to `max_m` datapoints of L samples. Allocated once.
 #[derive(Clone, Debug)]
@@ -59,19 +65,37 @@ impl<F: Real> Workspace<F> {
     /// The same in so many parts, each for a thread of the rayon pool in which the estimator is called.
     pub fn divided(model: &Vae<F>, estimator: &Estimator, max_m: usize, backward: bool, parts: usize) -> Self {
         let parts = parts.clamp(1, max_m.max(1));
-        let part = Part::new(model, estimator.samples, max_m.div_ceil(parts), backward);
+        let most = max_m.div_ceil(parts).next_multiple_of(EVEN);
+        let part = Part::new(model, estimator.samples, most, backward);
         let parts = vec![part; parts];
         Self { parts, gradient: Vec::new(), max_m, l: estimator.samples, backward }
     }
 
-    /// Divides `m` datapoints among the parts, as evenly as may be, without regard to what they held.
+    /// The same for steps whose dense products are in this precision (at first, `f32`).
+    #[must_use]
+    pub fn in_precision(mut self, precision: Precision) -> Self {
+        for part in &mut self.parts {
+            part.encoder.set_precision(precision);
+            part.decoder.set_precision(precision);
+        }
+        self
+    }
+
+    /// Divides `m` datapoints among the parts, as evenly as may be in twos, without regard to what they held.
     pub(super) fn divide(&mut self, m: usize) {
         let mut left = m;
         let count = self.parts.len();
         for (i, part) in self.parts.iter_mut().enumerate() {
-            part.m = left.div_ceil(count - i);
+            part.m = left.div_ceil(count - i).next_multiple_of(EVEN).min(left);
             left -= part.m;
         }
+    }
+
+    /// Looks whether a minibatch x of `d` values a datapoint has enough zeros to leave them out.
+    pub(super) fn look_at(&mut self, x: &[F], d: usize) {
+        let probe = F::as_f32(&x[..x.len().min(PROBE * d)]);
+        let used = probe.is_some_and(|x| BlockSparse::share(x) <= SPARSE);
+        self.parts.iter_mut().for_each(|part| part.sparse.used = used);
     }
 
     /// ε ~ N(0, I) for the next step's `m` datapoints.
@@ -124,15 +148,14 @@ impl<F: Real> Part<F> {
 }
 
 impl Sparse {
-    /// Looks whether x `[m, D]` has enough zeros to leave them out.
-    pub(super) fn look_at<F: Real>(&mut self, x: &[F]) {
-        self.used = match (&mut self.x, F::as_f32(x)) {
-            (Some(sparse), Some(x)) => sparse.fill(x) <= SPARSE,
-            _ => false,
-        };
+    /// Takes over x `[m, D]`, if zeros are to be left out.
+    pub(super) fn take<F: Real>(&mut self, x: &[F]) {
+        if let (true, Some(sparse), Some(x)) = (self.used, &mut self.x, F::as_f32(x)) {
+            sparse.fill(x);
+        }
     }
 
-    /// x as the encoder takes it, after [`look_at`](Self::look_at).
+    /// x as the encoder takes it, after [`take`](Self::take).
     pub(super) fn input<'a, F>(&'a self, x: &'a [F]) -> Input<'a, F> {
         Input { dense: x, sparse: self.x.as_ref().filter(|_| self.used) }
     }

@@ -6,8 +6,8 @@ use super::activation::Activation;
 use super::params::Layout;
 use crate::Result;
 use crate::numeric::block_sparse::{BlockSparse, RUN};
-use crate::numeric::gemm::{Mat, matmul};
-use crate::numeric::{Real, vmath};
+use crate::numeric::gemm::{Mat, matmul_in};
+use crate::numeric::{Precision, Real, vmath};
 
 /// A fully connected layer. It holds no numbers, only their places in the flat parameter vector.
 #[derive(Clone, Debug)]
@@ -48,6 +48,7 @@ impl Dense {
         out: &mut [F],
         pre: &mut [F],
         rows: usize,
+        precision: Precision,
     ) -> Result<()> {
         let out = &mut out[..rows * self.outputs];
         let bias = &params[self.bias.clone()];
@@ -61,7 +62,10 @@ impl Dense {
                     x.multiply_add(w, out, self.outputs);
                 }
             }
-            _ => matmul(out, Mat::new(x.dense, rows, self.inputs), Mat::new(w, self.inputs, self.outputs), true)?,
+            _ => {
+                let (x, w) = (Mat::new(x.dense, rows, self.inputs), Mat::new(w, self.inputs, self.outputs));
+                matmul_in(precision, out, x, w, true)?;
+            }
         }
         if self.activation.needs_input() {
             pre[..out.len()].copy_from_slice(out);
@@ -74,11 +78,18 @@ impl Dense {
     /// wanted, `dx = δ Wᵀ` `[rows, inputs]`.
     ///
     /// `saved` is what [`Activation::backward`] wants: the layer's output, or `pre`.
-    pub fn backward<F: Real>(&self, params: &[F], saved: &[F], delta: &mut [F], dx: Option<&mut [F]>) -> Result<()> {
+    pub fn backward<F: Real>(
+        &self,
+        params: &[F],
+        saved: &[F],
+        delta: &mut [F],
+        dx: Option<&mut [F]>,
+        precision: Precision,
+    ) -> Result<()> {
         self.activation.backward(delta, &saved[..delta.len()]);
         let Some(dx) = dx else { return Ok(()) };
         let w = Mat::new(&params[self.weight.clone()], self.inputs, self.outputs);
-        matmul(dx, Mat::new(delta, delta.len() / self.outputs, self.outputs), w.t(), false)
+        matmul_in(precision, dx, Mat::new(delta, delta.len() / self.outputs, self.outputs), w.t(), false)
     }
 
     /// ∂/∂W = xᵀ δ of the weights that leave some of the `inputs`: `[inputs.len(), outputs]`, added to `gradient` if so asked.
@@ -90,6 +101,7 @@ impl Dense {
         delta: &[F],
         gradient: &mut [F],
         accumulate: bool,
+        precision: Precision,
     ) -> Result<()> {
         let rows = delta.len() / self.outputs;
         if let (Some(x), Some(delta)) = (x.sparse, F::as_f32(delta)) {
@@ -99,7 +111,7 @@ impl Dense {
             return Ok(());
         }
         let x = Mat::new(x.dense, rows, self.inputs).columns(inputs);
-        matmul(gradient, x.t(), Mat::new(delta, rows, self.outputs), accumulate)
+        matmul_in(precision, gradient, x.t(), Mat::new(delta, rows, self.outputs), accumulate)
     }
 
     /// ∂/∂b = Σ_rows δ `[outputs]`, added to `gradient` if so asked.
@@ -116,7 +128,7 @@ impl Dense {
 pub struct Input<'a, F> {
     /// x.
     pub dense: &'a [F],
-    /// x again; only in `f32`.
+    /// x again; only in `f32`, and its products are in `f32` whatever the precision.
     pub sparse: Option<&'a BlockSparse>,
 }
 

@@ -3,7 +3,7 @@
 use super::activation::Activation;
 use super::dense::{Dense, Input};
 use super::params::Layout;
-use crate::numeric::Real;
+use crate::numeric::{Precision, Real};
 use crate::{Error, Result};
 
 /// An MLP: any number of hidden layers, then a linear head. It holds places, not numbers.
@@ -20,9 +20,20 @@ pub struct Trace<F> {
     pre: Vec<Vec<F>>,
     deltas: Vec<Vec<F>>,
     max_rows: usize,
+    precision: Precision,
 }
 
 impl<F> Trace<F> {
+    /// From now on the dense products of the passes are in this precision (at first, `f32`).
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
+    }
+
+    /// The precision of its passes.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// The head's output of the last forward pass `[rows, head]`.
     pub fn head(&self) -> &[F] {
         self.outputs.last().map_or(&[], Vec::as_slice)
@@ -83,6 +94,7 @@ impl Mlp {
             pre: self.layers.iter().map(|l| buffer(l.activation.needs_input(), l)).collect(),
             deltas: self.layers.iter().map(|l| buffer(backward, l)).collect(),
             max_rows,
+            precision: Precision::F32,
         }
     }
 
@@ -92,7 +104,7 @@ impl Mlp {
         for (k, layer) in self.layers.iter().enumerate() {
             let (before, here) = trace.outputs.split_at_mut(k);
             let input = before.last().map_or(x, |h| Input::dense(h));
-            layer.forward(params, input, &mut here[0], &mut trace.pre[k], rows)?;
+            layer.forward(params, input, &mut here[0], &mut trace.pre[k], rows, trace.precision)?;
         }
         Ok(())
     }
@@ -110,7 +122,7 @@ impl Mlp {
             let saved = if layer.activation.needs_input() { &trace.pre[k] } else { &trace.outputs[k] };
             let (before, here) = trace.deltas.split_at_mut(k);
             let next = if k == 0 { dx.as_deref_mut() } else { before.last_mut().map(Vec::as_mut_slice) };
-            layer.backward(params, saved, &mut here[0][..rows * layer.outputs], next)?;
+            layer.backward(params, saved, &mut here[0][..rows * layer.outputs], next, trace.precision)?;
         }
         Ok(())
     }

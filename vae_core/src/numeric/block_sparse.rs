@@ -59,6 +59,12 @@ impl BlockSparse {
         self.counts.iter().sum::<usize>() as f64 / all.max(1) as f64
     }
 
+    /// The share of x's runs that are not all zero, without taking it over (and as if its rows were one).
+    pub fn share(x: &[f32]) -> f64 {
+        let runs = x.chunks(RUN).map(|run| run.iter().any(|v| v.to_bits() != 0));
+        runs.clone().filter(|some| *some).count() as f64 / runs.len().max(1) as f64
+    }
+
     /// `out ← out + x W`; W `[D, n]`, out `[M, n]`.
     pub fn multiply_add(&self, w: &[f32], out: &mut [f32], n: usize) {
         isa::arch().dispatch(Forward { x: self, w, out, n });

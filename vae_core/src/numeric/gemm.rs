@@ -1,7 +1,7 @@
 //! Matrix products: one checked function; `f32` runs on the [`product`](super::product) kernel, `f64`, the plain reference, on
 //! the `gemm` crate.
 
-use super::Real;
+use super::{Precision, Real};
 use crate::{Error, Result};
 
 /// A row-major matrix, or its transpose, seen through a slice.
@@ -56,6 +56,20 @@ impl<'a, F> Mat<'a, F> {
 /// # Errors
 /// [`Error::Shape`] if the shapes do not fit each other or their slices.
 pub fn matmul<F: Real>(c: &mut [F], a: Mat<'_, F>, b: Mat<'_, F>, accumulate: bool) -> Result<()> {
+    matmul_in(Precision::F32, c, a, b, accumulate)
+}
+
+/// [`matmul`] in this precision, which means something for `f32` only.
+///
+/// # Errors
+/// As there.
+pub fn matmul_in<F: Real>(
+    precision: Precision,
+    c: &mut [F],
+    a: Mat<'_, F>,
+    b: Mat<'_, F>,
+    accumulate: bool,
+) -> Result<()> {
     let ((m, k), (kb, n)) = (a.shape(), b.shape());
     let c_fits = m.checked_mul(n).is_some_and(|len| len <= c.len());
     if k != kb || !a.fits() || !b.fits() || !c_fits {
@@ -74,7 +88,7 @@ pub fn matmul<F: Real>(c: &mut [F], a: Mat<'_, F>, b: Mat<'_, F>, accumulate: bo
         }
         return Ok(());
     }
-    F::multiply(&mut c[..m * n], a, b, accumulate);
+    F::multiply(precision, &mut c[..m * n], a, b, accumulate);
     Ok(())
 }
 

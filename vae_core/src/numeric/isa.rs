@@ -37,6 +37,23 @@ pub fn name() -> &'static str {
     found.map_or("portable", |path| path.0)
 }
 
+/// Whether this path multiplies [bf16](super::bf16) by an instruction of its own (AVX512-BF16, with `avx512`).
+pub fn has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return bf16(arch()).is_some();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// The vectors for that instruction.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn bf16(arch: Arch) -> Option<pulp::x86::V4> {
+    match arch {
+        Arch::V4(simd) if std::is_x86_feature_detected!("avx512bf16") => Some(simd),
+        _ => None,
+    }
+}
+
 /// Whether `VAEB_ISA` names a path that this machine can take.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! Numbers: the two precisions, matrix products, vectorised elementary functions.
 
+pub mod bf16;
 pub mod block_sparse;
 pub mod gemm;
 pub mod isa;
@@ -7,4 +8,5 @@ mod product;
 pub mod real;
 pub mod vmath;
 
+pub use bf16::Precision;
 pub use real::Real;

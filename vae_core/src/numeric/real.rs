@@ -3,7 +3,7 @@
 use ndarray::NdFloat;
 
 use super::gemm::Mat;
-use super::{isa, product};
+use super::{Precision, bf16, isa, product};
 
 /// log 2π.
 pub const LOG_2PI: f64 = 1.837_877_066_409_345_3;
@@ -29,7 +29,7 @@ pub trait Real: NdFloat + Default + std::iter::Sum + 'static {
     fn ln_1p_v(self) -> Self;
     /// `C ← A·B`, or `C ← C + A·B` if `accumulate`. Not for general use: [`matmul`](super::gemm::matmul) checks the shapes.
     #[doc(hidden)]
-    fn multiply(c: &mut [Self], a: Mat<'_, Self>, b: Mat<'_, Self>, accumulate: bool);
+    fn multiply(precision: Precision, c: &mut [Self], a: Mat<'_, Self>, b: Mat<'_, Self>, accumulate: bool);
     /// The slice itself if this is `f32`, for what exists only there.
     #[doc(hidden)]
     fn as_f32(_: &[Self]) -> Option<&[f32]> {
@@ -69,7 +69,7 @@ impl Real for f64 {
         self.ln_1p()
     }
 
-    fn multiply(c: &mut [Self], a: Mat<'_, Self>, b: Mat<'_, Self>, accumulate: bool) {
+    fn multiply(_: Precision, c: &mut [Self], a: Mat<'_, Self>, b: Mat<'_, Self>, accumulate: bool) {
         let ((m, k), (_, n)) = (a.shape(), b.shape());
         assert!(k == b.shape().0 && a.fits() && b.fits() && m * n <= c.len(), "shapes are checked by `matmul`");
         let ((a_rs, a_cs), (b_rs, b_cs)) = (a.strides(), b.strides());
@@ -155,8 +155,11 @@ impl Real for f32 {
         2.0 * s * p
     }
 
-    fn multiply(c: &mut [Self], a: Mat<'_, Self>, b: Mat<'_, Self>, accumulate: bool) {
-        product::multiply(isa::arch(), c, a, b, accumulate);
+    fn multiply(precision: Precision, c: &mut [Self], a: Mat<'_, Self>, b: Mat<'_, Self>, accumulate: bool) {
+        match precision {
+            Precision::F32 => product::multiply(isa::arch(), c, a, b, accumulate),
+            Precision::MixedBf16 => bf16::multiply(isa::arch(), c, a, b, accumulate),
+        }
     }
     fn as_f32(x: &[Self]) -> Option<&[f32]> {
         Some(x)

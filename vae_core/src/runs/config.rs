@@ -9,6 +9,7 @@ use crate::data::preprocess::Preprocess;
 use crate::estimators::Estimator;
 use crate::likelihoods::LikelihoodConfig;
 use crate::models::ModelConfig;
+use crate::numeric::Precision;
 use crate::optim::{OptimiserConfig, Schedule};
 use crate::train::{History, RecordAt};
 use crate::{Error, Result};
@@ -153,6 +154,10 @@ pub struct RunConfig {
     pub evaluation: Estimator,
     /// The seed of all random numbers.
     pub seed: u64,
+    /// The precision of the training steps' products. Not written down where it is the default, so that configurations from
+    /// before it was there keep their hashes.
+    #[serde(default, skip_serializing_if = "Precision::is_f32")]
+    pub precision: Precision,
 }
 
 /// Part of the hash: raise it when the same configuration gives another result than before.
@@ -187,6 +192,7 @@ impl RunConfig {
             record: RecordAt::LogSpaced,
             evaluation: Estimator::default(),
             seed: 0,
+            precision: Precision::F32,
         }
     }
 
@@ -215,6 +221,13 @@ impl RunConfig {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// The same with another precision of the training steps.
+    #[must_use]
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
         self
     }
 

@@ -81,7 +81,7 @@ impl Trainer {
         let mut trainer = Self {
             optimiser: Optimiser::init(config.optimiser, model.layout().len())?,
             preprocess: config.preprocess.prepare(),
-            ws: Workspace::new(&model, &config.estimator, config.batch, true),
+            ws: Workspace::new(&model, &config.estimator, config.batch, true).in_precision(config.precision),
             ascent: Ascent::new(&model, 1),
             threads: 1,
             pool: None,
@@ -114,7 +114,8 @@ impl Trainer {
         self.pool = threads::pool(threads)?;
         self.threads = threads;
         let (model, estimator) = (&self.model, &self.config.estimator);
-        self.ws = Workspace::divided(model, estimator, self.config.batch, true, threads);
+        let ws = Workspace::divided(model, estimator, self.config.batch, true, threads);
+        self.ws = ws.in_precision(self.config.precision);
         self.ascent = Ascent::new(model, threads);
         Ok(self)
     }

@@ -1,0 +1,461 @@
+//! Mixed precision: products of values rounded to bf16, summed in `f32`.
+//!
+//! bf16 is the upper half of an `f32`: its range, with 8 bits of precision instead of 24. Rounding is to nearest, ties to even;
+//! NaN stays NaN. The product of two such values is exact in `f32`, so C[i, j] is, as in `product`, one chain of
+//! additions in the order of the inner index, and its bits do not depend on how rows or columns are divided, nor on the inner
+//! index if that is divided at even places.
+//!
+//! Two paths. With AVX512-BF16 (path `avx512` on Zen 4, Cooper Lake, Sapphire Rapids and later) both operands are packed as
+//! pairs of neighbours along the inner index, and one instruction adds two products to each of 16 sums; the first of a pair lies
+//! in the upper half, which the instruction adds first. Elsewhere copies of the operands are rounded and multiplied by the `f32`
+//! kernel, which takes a little longer than without. The two have agreed in all bits wherever tried (Sapphire Rapids; Intel's
+//! manual defines it so), but for results below 2⁻¹²⁶, which the instruction takes for zero; the tests ask for a tolerance only,
+//! in case another maker's rounds otherwise.
+//!
+//! Whether it pays is the machine's choice: on Zen 4 and 5 the instruction does twice the operations of an `f32` multiply-add in
+//! the same time. On the Sapphire Rapids where this was written it does half (78 against 165 GFLOP/s a core), and a training step
+//! in mixed precision is *slower*: `cargo bench -p vae_core --bench kernels` compares.
+
+use std::cell::RefCell;
+
+use pulp::Arch;
+use serde::{Deserialize, Serialize};
+
+use super::gemm::Mat;
+use super::product;
+
+/// The precision of a training step's dense products. Everything else is `f32`: parameters, sums, the optimiser, elementary
+/// functions, evaluation, inference and files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// `f32` throughout.
+    #[default]
+    F32,
+    /// Activations, weights and δ are rounded to bf16 where a product reads them, and summed in `f32`. A first layer that
+    /// [leaves out the zeros](super::block_sparse) of its input stays in `f32`. Models in `f64` do not know it.
+    MixedBf16,
+}
+
+impl Precision {
+    /// Whether this is the default, which configurations do not mention.
+    pub fn is_f32(&self) -> bool {
+        *self == Self::F32
+    }
+}
+
+/// The nearest bf16, as an `f32` with an empty lower half.
+#[inline(always)]
+pub fn round(x: f32) -> f32 {
+    f32::from_bits(rounded_bits(x))
+}
+
+#[inline(always)]
+fn rounded_bits(x: f32) -> u32 {
+    let bits = x.to_bits();
+    let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
+    // a NaN could become an infinity, or lose all bits that make it one
+    (if x.is_nan() { bits | 0x0040_0000 } else { nearest }) & 0xffff_0000
+}
+
+/// `C ← A·B`, or `C ← C + A·B`, of A and B rounded; shapes were checked by [`matmul`](super::gemm::matmul), and the inner one
+/// is not 0.
+pub(super) fn multiply(arch: Arch, c: &mut [f32], a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool) {
+    if c.is_empty() {
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = super::isa::bf16(arch) {
+        return pairs::multiply(simd, c, a, b, accumulate);
+    }
+    ROUNDED.with_borrow_mut(|[a_rounded, b_rounded]| {
+        product::multiply(arch, c, rounded(a, a_rounded), rounded(b, b_rounded), accumulate);
+    });
+}
+
+thread_local! {
+    /// Rounded copies of A and B, for machines without the instruction.
+    static ROUNDED: RefCell<[Vec<f32>; 2]> = RefCell::default();
+}
+
+/// A matrix rounded into a buffer.
+fn rounded<'a>(from: Mat<'_, f32>, to: &'a mut Vec<f32>) -> Mat<'a, f32> {
+    let Mat { data, rows, cols, stride, transposed } = from;
+    to.clear();
+    for row in 0..rows {
+        to.extend(data[row * stride..][..cols].iter().map(|x| round(*x)));
+    }
+    Mat { data: to, rows, cols, stride: cols, transposed }
+}
+
+/// The path with `vdpbf16ps`. Built as `product` is; that A is packed too is the difference.
+#[cfg(target_arch = "x86_64")]
+mod pairs {
+    use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps};
+    use std::cell::RefCell;
+    use std::mem::transmute;
+    use std::ops::Range;
+
+    use pulp::x86::V4;
+    use pulp::{Simd, f32x16, u32x16};
+
+    use super::super::gemm::Mat;
+    use super::super::product::{load_row, panels, store_row, transpose};
+    use super::rounded_bits;
+
+    /// Values of the inner index in a block of B; even. With 64 columns, 32 KiB.
+    const BLOCK: usize = 256;
+    /// Rows of C in a tile.
+    const ROWS: usize = 6;
+    const LANES: usize = 16;
+    /// The widest panel, in values.
+    const WIDEST: usize = 4 * LANES;
+
+    /// A packed block of B, aligned to cache lines; row p holds the pairs (2p, 2p + 1) of the panel's columns.
+    #[repr(C, align(64))]
+    struct Packed([u32; BLOCK / 2 * WIDEST]);
+
+    struct Buffers {
+        /// All of A; row p holds the pairs (2p, 2p + 1) of all rows of A.
+        a: Vec<u32>,
+        b: Packed,
+    }
+
+    thread_local! {
+        /// Made when a thread first multiplies.
+        static BUFFERS: RefCell<Box<Buffers>> =
+            RefCell::new(Box::new(Buffers { a: Vec::new(), b: Packed([0; BLOCK / 2 * WIDEST]) }));
+    }
+
+    /// As the function above. `simd` proves that the machine has AVX-512.
+    pub(super) fn multiply(simd: V4, c: &mut [f32], a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool) {
+        assert!(std::is_x86_feature_detected!("avx512bf16"), "`isa::bf16` gives no path without it");
+        // SAFETY: a `V4` exists only where all of these features but the last were found, and the last was found above.
+        BUFFERS.with_borrow_mut(|buffers| unsafe { multiply_here(simd, c, a, b, accumulate, buffers) });
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+    fn multiply_here(
+        simd: V4,
+        c: &mut [f32],
+        a: Mat<'_, f32>,
+        b: Mat<'_, f32>,
+        accumulate: bool,
+        buffers: &mut Buffers,
+    ) {
+        let ((m, k), (_, n)) = (a.shape(), b.shape());
+        buffers.a.resize(k.div_ceil(2) * m, 0);
+        for first in (0..k).step_by(BLOCK) {
+            let depth = BLOCK.min(k - first);
+            pack(&mut buffers.a[first / 2 * m..], a.t(), first..first + depth, 0..m, m);
+        }
+        let job = Job { simd, a: &buffers.a, b, m, n, k, accumulate };
+        for (col, width) in panels::<V4>(n) {
+            match width.div_ceil(LANES) {
+                1 => panel::<1>(job, c, &mut buffers.b, col..col + width),
+                2 => panel::<2>(job, c, &mut buffers.b, col..col + width),
+                3 => panel::<3>(job, c, &mut buffers.b, col..col + width),
+                _ => panel::<4>(job, c, &mut buffers.b, col..col + width),
+            }
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    struct Job<'a> {
+        simd: V4,
+        /// Packed.
+        a: &'a [u32],
+        b: Mat<'a, f32>,
+        m: usize,
+        n: usize,
+        k: usize,
+        accumulate: bool,
+    }
+
+    /// Some columns of C, which take `NV` vectors.
+    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+    fn panel<const NV: usize>(job: Job<'_>, c: &mut [f32], packed: &mut Packed, cols: Range<usize>) {
+        let Job { m, n, k, .. } = job;
+        for first in (0..k).step_by(BLOCK) {
+            let depth = BLOCK.min(k - first);
+            let b = &mut packed.0[..depth.div_ceil(2) * NV * LANES];
+            pack(b, job.b, first..first + depth, cols.clone(), NV * LANES);
+            let (a, b, load) = (&job.a[first / 2 * m..], &*b, job.accumulate || first > 0);
+            let mut row = 0;
+            while row < m {
+                let (c, a, at) = (&mut c[row * n + cols.start..], &a[row..], (m, n, cols.len()));
+                row += match m - row {
+                    ROWS.. => tile::<ROWS, NV>(job.simd, c, a, b, at, load),
+                    4.. => tile::<4, NV>(job.simd, c, a, b, at, load),
+                    2.. => tile::<2, NV>(job.simd, c, a, b, at, load),
+                    _ => tile::<1, NV>(job.simd, c, a, b, at, load),
+                };
+            }
+        }
+    }
+
+    /// `MR` rows of C by `NV` vectors, of which `width` values exist; a and c from the tile's first element on, in rows of `m`
+    /// and `n` values. Returns the number of rows done.
+    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+    fn tile<const MR: usize, const NV: usize>(
+        simd: V4,
+        c: &mut [f32],
+        a: &[u32],
+        b: &[u32],
+        (m, n, width): (usize, usize, usize),
+        load: bool,
+    ) -> usize {
+        let (b, _) = V4::as_simd_u32s(b).0.as_chunks::<NV>();
+        let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
+        if load {
+            for i in 0..MR {
+                sums[i] = load_row(simd, &c[i * n..][..width]);
+            }
+        }
+        for (p, b) in b.iter().enumerate() {
+            let b = *b;
+            let a = a[p * m..].as_chunks::<MR>().0[0];
+            for i in 0..MR {
+                let pair = simd.splat_u32s(a[i]);
+                for v in 0..NV {
+                    sums[i][v] = add_products(sums[i][v], pair, b[v]);
+                }
+            }
+        }
+        for i in 0..MR {
+            store_row(simd, &mut c[i * n..][..width], sums[i]);
+        }
+        MR
+    }
+
+    /// Each sum plus the products of its two pairs' upper and lower halves, in this order.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn add_products(sum: f32x16, a: u32x16, b: u32x16) -> f32x16 {
+        // SAFETY: all these types are 512 bits without padding, of which every pattern is valid.
+        unsafe {
+            let (a, b) = (transmute::<u32x16, __m512bh>(a), transmute::<u32x16, __m512bh>(b));
+            transmute::<__m512, f32x16>(_mm512_dpbf16_ps(transmute::<f32x16, __m512>(sum), a, b))
+        }
+    }
+
+    #[inline(always)]
+    fn pair(first: f32, second: f32) -> u32 {
+        rounded_bits(first) | rounded_bits(second) >> 16
+    }
+
+    /// Pairs of neighbouring rows of B, of some columns, into rows of `stride` values, padded with zeros. An odd last row is
+    /// paired with zeros.
+    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma")]
+    fn pack(to: &mut [u32], b: Mat<'_, f32>, rows: Range<usize>, cols: Range<usize>, stride: usize) {
+        let (depth, width) = (rows.len(), cols.len());
+        if !b.transposed {
+            let row = |l: usize| &b.data[(rows.start + l) * b.stride + cols.start..][..width];
+            for (p, to) in to.chunks_exact_mut(stride).take(depth.div_ceil(2)).enumerate() {
+                let (to, rest) = to.split_at_mut(width);
+                rest.fill(0);
+                if 2 * p + 1 < depth {
+                    for ((to, first), second) in to.iter_mut().zip(row(2 * p)).zip(row(2 * p + 1)) {
+                        *to = pair(*first, *second);
+                    }
+                } else {
+                    to.iter_mut().zip(row(2 * p)).for_each(|(to, first)| *to = pair(*first, 0.0));
+                }
+            }
+            return;
+        }
+        if width < stride {
+            to[..depth.div_ceil(2) * stride].fill(0);
+        }
+        // Along rows as stored, four at a time, and then the transpose.
+        let (mut bits, mut four) = ([0; BLOCK], [[0.0; BLOCK / 2]; 4]);
+        let pairs = depth.div_ceil(2);
+        for j in (0..width).step_by(4) {
+            let count = 4.min(width - j);
+            for (i, line) in four.iter_mut().enumerate().take(count) {
+                let row = &b.data[(cols.start + j + i) * b.stride + rows.start..][..depth];
+                bits.iter_mut().zip(row).for_each(|(to, x)| *to = rounded_bits(*x));
+                bits[depth..].iter_mut().take(1).for_each(|odd| *odd = 0);
+                let both = bits.as_chunks::<2>().0.iter().map(|[x, y]| f32::from_bits(x | y >> 16));
+                line.iter_mut().zip(both).take(pairs).for_each(|(to, pair)| *to = pair);
+            }
+            for p in (0..pairs).step_by(4) {
+                let square = transpose(four.each_ref().map(|line| [line[p], line[p + 1], line[p + 2], line[p + 3]]));
+                let square = square.map(|line| line.map(f32::to_bits));
+                for (q, line) in square.iter().enumerate().take(pairs - p) {
+                    let to = &mut to[(p + q) * stride + j..];
+                    if count == 4 {
+                        to[..4].copy_from_slice(line); // of known length: one instruction
+                    } else {
+                        to[..count].copy_from_slice(&line[..count]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::numeric::gemm::matmul_in;
+    use crate::numeric::isa;
+    use proptest::prelude::*;
+
+    fn values(n: usize, seed: f32) -> Vec<f32> {
+        (0..n).map(|i| (i as f32 * seed).sin()).collect()
+    }
+
+    /// The values of a matrix as they are stored.
+    fn stored(rows: usize, cols: usize, transposed: bool, value: impl Fn(usize, usize) -> f32) -> Vec<f32> {
+        let (r, c) = if transposed { (cols, rows) } else { (rows, cols) };
+        (0..r * c).map(|e| if transposed { value(e % c, e / c) } else { value(e / c, e % c) }).collect()
+    }
+
+    fn mat(data: &[f32], rows: usize, cols: usize, transposed: bool) -> Mat<'_, f32> {
+        if transposed { Mat::new(data, cols, rows).t() } else { Mat::new(data, rows, cols) }
+    }
+
+    #[test]
+    fn rounds_to_nearest_even() {
+        for (x, expected) in [
+            (1.0, 1.0),
+            (1.0 + 1.0 / 256.0, 1.0),              // half way: to even
+            (1.0 + 3.0 / 256.0, 1.0 + 1.0 / 64.0), // half way: to even
+            (1.0 + 1.01 / 256.0, 1.0 + 1.0 / 128.0),
+            (-0.0, -0.0),
+            (f32::MAX, f32::INFINITY),
+            (f32::NEG_INFINITY, f32::NEG_INFINITY),
+        ] {
+            assert_eq!(round(x).to_bits(), f32::to_bits(expected), "{x}");
+        }
+        for bits in [0x7f80_0001, 0x7fff_ffff, 0xffff_ffff, 0xff80_8000] {
+            assert!(f32::from_bits(bits).is_nan() && round(f32::from_bits(bits)).is_nan(), "{bits:x}");
+        }
+        for x in values(10_000, 0.37) {
+            assert!((round(x) - x).abs() <= x.abs() / 256.0 && round(round(x)) == round(x));
+        }
+    }
+
+    proptest! {
+        /// Σ of products of rounded values in f64, within the rounding of a chain of k additions in f32.
+        #[test]
+        fn agrees_with_the_definition_on_every_path(
+            m in 0usize..40, n in 0usize..150, k in 1usize..600, ta: bool, tb: bool, accumulate: bool,
+        ) {
+            let (a, b, start) = (values(m * k, 0.7), values(k * n, 1.3), values(m * n, 0.3));
+            let at = |i: usize, l: usize| f64::from(round(if ta { a[l * m + i] } else { a[i * k + l] }));
+            let bt = |l: usize, j: usize| f64::from(round(if tb { b[j * k + l] } else { b[l * n + j] }));
+            let mut in_f32: Option<Vec<f32>> = None;
+            for (name, arch) in isa::all() {
+                let mut c = start.clone();
+                multiply(arch, &mut c, mat(&a, m, k, ta), mat(&b, k, n, tb), accumulate);
+                for i in 0..m {
+                    for j in 0..n {
+                        let from = if accumulate { f64::from(start[i * n + j]) } else { 0.0 };
+                        let exact = from + (0..k).map(|l| at(i, l) * bt(l, j)).sum::<f64>();
+                        let size = from.abs() + (0..k).map(|l| (at(i, l) * bt(l, j)).abs()).sum::<f64>();
+                        let (found, most) = (f64::from(c[i * n + j]), size * (k + 2) as f64 * 6e-8 + 1e-30);
+                        prop_assert!((found - exact).abs() <= most, "{name} [{i}, {j}]: {found}, {exact}");
+                    }
+                }
+                // Products of bf16 are exact, so that fused and separate operations agree.
+                if name != "avx512" {
+                    prop_assert!(in_f32.get_or_insert_with(|| c.clone()) == &c, "{name} has other bits");
+                }
+            }
+        }
+
+        #[test]
+        fn bits_do_not_depend_on_how_the_work_is_divided(
+            m in 1usize..30, n in 1usize..140, k in 1usize..600, cut in 0.0f64..1.0, ta: bool, tb: bool,
+        ) {
+            let (a, b) = (values(m * k, 0.7), values(k * n, 1.3));
+            let at = |i: usize, l: usize| if ta { a[l * m + i] } else { a[i * k + l] };
+            let bt = |l: usize, j: usize| if tb { b[j * k + l] } else { b[l * n + j] };
+            for (name, arch) in isa::all() {
+                let mut whole = vec![0.0; m * n];
+                multiply(arch, &mut whole, mat(&a, m, k, ta), mat(&b, k, n, tb), false);
+                let split = (cut * m as f64) as usize;
+                let rows = |rows: std::ops::Range<usize>| {
+                    let (part, mut c) = (stored(rows.len(), k, ta, |i, l| at(rows.start + i, l)), vec![0.0; rows.len() * n]);
+                    multiply(arch, &mut c, mat(&part, rows.len(), k, ta), mat(&b, k, n, tb), false);
+                    c
+                };
+                prop_assert_eq!([rows(0..split), rows(split..m)].concat(), whole.clone(), "{}", name);
+                let split = (cut * n as f64) as usize;
+                for cols in [0..split, split..n] {
+                    let part = stored(k, cols.len(), tb, |l, j| bt(l, cols.start + j));
+                    let mut c = vec![0.0; m * cols.len()];
+                    multiply(arch, &mut c, mat(&a, m, k, ta), mat(&part, k, cols.len(), tb), false);
+                    for i in 0..m {
+                        prop_assert_eq!(&c[i * cols.len()..(i + 1) * cols.len()], &whole[i * n..][cols.clone()]);
+                    }
+                }
+                let split = (cut * k as f64) as usize / 2 * 2;
+                let mut c = vec![0.0; m * n];
+                for (part, accumulate) in [(0..split, false), (split..k, true)] {
+                    let a = stored(m, part.len(), ta, |i, l| at(i, part.start + l));
+                    let b = stored(part.len(), n, tb, |l, j| bt(part.start + l, j));
+                    let (a, b) = (mat(&a, m, part.len(), ta), mat(&b, part.len(), n, tb));
+                    if !part.is_empty() {
+                        multiply(arch, &mut c, a, b, accumulate);
+                    }
+                }
+                prop_assert_eq!(c, whole);
+            }
+        }
+
+        #[test]
+        fn nan_and_infinity_reach_exactly_their_row_and_column(
+            m in 1usize..20, n in 1usize..70, k in 1usize..300, at in any::<[prop::sample::Index; 3]>(), which in 0usize..3,
+        ) {
+            // the last rounds to infinity
+            let bad = [f32::NAN, f32::INFINITY, f32::MAX][which];
+            let (i, l, j) = (at[0].index(m), at[1].index(k), at[2].index(n));
+            for (name, arch) in isa::all() {
+                let (mut a, mut b) = (vec![0.5; m * k], vec![0.25; k * n]);
+                a[i * k + l] = bad;
+                let mut c = vec![0.0; m * n];
+                multiply(arch, &mut c, Mat::new(&a, m, k), Mat::new(&b, k, n), false);
+                prop_assert!((0..m * n).all(|e| c[e].is_finite() == (e / n != i)), "{name}");
+                a[i * k + l] = 0.5;
+                b[l * n + j] = bad;
+                multiply(arch, &mut c, Mat::new(&a, m, k), Mat::new(&b, k, n), false);
+                prop_assert!((0..m * n).all(|e| c[e].is_finite() == (e % n != j)), "{name}");
+            }
+        }
+
+        /// Columns of a wider matrix, as the strips of a weight gradient take them.
+        #[test]
+        fn columns_are_taken_where_they_lie(k in 1usize..40, wide in 1usize..60, cut in any::<[prop::sample::Index; 2]>()) {
+            let (x, delta) = (values(k * wide, 0.7), values(k * 20, 1.3));
+            let (from, to) = (cut[0].index(wide), cut[1].index(wide) + 1);
+            let cols = from.min(to - 1)..to.max(from + 1);
+            let (mut whole, mut part) = (vec![0.0; wide * 20], vec![0.0; cols.len() * 20]);
+            let (x, delta) = (Mat::new(&x, k, wide), Mat::new(&delta, k, 20));
+            matmul_in(Precision::MixedBf16, &mut whole, x.t(), delta, false).unwrap();
+            matmul_in(Precision::MixedBf16, &mut part, x.columns(cols.clone()).t(), delta, false).unwrap();
+            prop_assert_eq!(&part[..], &whole[cols.start * 20..cols.end * 20]);
+        }
+    }
+
+    #[test]
+    fn an_empty_inner_index_and_wrong_shapes() {
+        let mut c = [1.0f32; 6];
+        matmul_in(Precision::MixedBf16, &mut c, Mat::new(&[], 2, 0), Mat::new(&[], 0, 3), true).unwrap();
+        assert_eq!(c, [1.0; 6]);
+        matmul_in(Precision::MixedBf16, &mut c, Mat::new(&[], 2, 0), Mat::new(&[], 0, 3), false).unwrap();
+        assert_eq!(c, [0.0; 6]);
+        let x = [1.0f32; 6];
+        assert!(matmul_in(Precision::MixedBf16, &mut c, Mat::new(&x, 2, 3), Mat::new(&x, 2, 3), false).is_err());
+    }
+
+    #[test]
+    fn doubles_stay_doubles() {
+        let (third, mut c) = ([1.0f64 / 3.0], [0.0]);
+        matmul_in(Precision::MixedBf16, &mut c, Mat::new(&third, 1, 1), Mat::new(&[1.0], 1, 1), false).unwrap();
+        assert_eq!(c, third);
+    }
+}
