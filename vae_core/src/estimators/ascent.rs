@@ -1,6 +1,6 @@
 //! One update in which the gradient is never written down.
 //!
-//! The parameters are cut into [`Strip`]s: some rows of a weight matrix, or a bias. A thread computes the gradient of a strip
+//! The parameters are cut into strips: some rows of a weight matrix, or a bias. A thread computes the gradient of a strip
 //! into a buffer that stays in its cache, and hands it to the optimiser there. A strip's gradient is a sum over all
 //! datapoints, taken in their order, so that its bits do not depend on the threads.
 

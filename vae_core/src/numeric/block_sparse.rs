@@ -3,7 +3,7 @@
 //! Four fifths of MNIST's pixels are zero, and zeros come in patches. x `[M, D]` is stored as runs of [`RUN`] neighbouring
 //! pixels: for each run of columns, the rows in which it is not all zero, and its values there. Both products that the first
 //! layer needs (x W forward, xᵀ δ backward) pass over the same lists, each with the same chain of multiply-adds for an element
-//! as the dense [`product`](super::product), so that their bits agree with it for finite weights. (A weight that is not finite
+//! as the dense product, so that their bits agree with it for finite weights. (A weight that is not finite
 //! does not reach rows whose pixel is zero.)
 
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Matrix products: one checked function; `f32` runs on the [`product`](super::product) kernel, `f64`, the plain reference, on
+//! Matrix products: one checked function; `f32` runs on the kernel in `product.rs`, `f64`, the plain reference, on
 //! the `gemm` crate.
 
 use super::{Precision, Real};

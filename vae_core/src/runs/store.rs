@@ -176,7 +176,7 @@ impl RunStore {
         self.run_watched(config, data, ("", None), self.threads()?)
     }
 
-    /// All runs, as many side by side as there are [threads](Self::threads), in the order of the list; finished ones are kept if one fails.
+    /// All runs, as many side by side as there are threads, in the order of the list; finished ones are kept if one fails.
     ///
     /// # Errors
     /// The first error of a run; [`Error::Interrupted`] after SIGINT (Interrupt, Ctrl-C) if not all were finished: those
