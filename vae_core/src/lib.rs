@@ -32,6 +32,13 @@
 //! z `[M·L, N_z]` with the L samples of a datapoint in consecutive rows. All bounds are **nats per datapoint**. Gradients
 //! are those of the bound, to be ascended.
 //!
+//! # Speed
+//! [`numeric::Real`] has two precisions and two speeds: `f64` is the plain reference, `f32` the fast path. That is a product whose
+//! bits do not depend on how the work is divided (`numeric/product.rs`), one that leaves out the zeros of x
+//! ([`numeric::block_sparse`]), elementary functions without branches ([`numeric::vmath`]), and an update that never writes
+//! the gradient ([`estimators::ascent`]), on the threads of [`threads`] and the instructions of [`numeric::isa`].
+//! [`Precision`](numeric::bf16::Precision) chooses bf16 for the products. `tests/fast_core.rs` holds the two against each other.
+//!
 //! # Results
 //! A run is a pure function of its [`runs::RunConfig`]; [`runs::RunStore`] keeps its result under the hash of that, goes on
 //! with one that was cut off, and trains any other; [`live`] shows it meanwhile, and stops it. Random numbers come from named
