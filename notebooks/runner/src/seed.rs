@@ -118,7 +118,8 @@ fn stamp(checkout: &Checkout) -> anyhow::Result<String> {
     text.push_str(&lockfile);
     for (name, value) in env::vars_os() {
         let name = name.to_string_lossy().into_owned();
-        let flags = ["CARGO_BUILD_RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTUP_TOOLCHAIN"];
+        // Not RUSTUP_TOOLCHAIN, which `cargo notebooks` has and JupyterLab has not: rustc's version tells as much.
+        let flags = ["CARGO_BUILD_RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET"];
         if name.starts_with("CARGO_PROFILE_") || flags.contains(&name.as_str()) {
             writeln!(text, "{name}={}", value.to_string_lossy())?;
         }
