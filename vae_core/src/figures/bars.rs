@@ -226,7 +226,10 @@ impl Bars {
 impl Series {
     /// The error bar in a group; 0 where there is none.
     fn error(&self, group: usize) -> f64 {
-        self.errors.as_ref().and_then(|e| e.get(group)).copied().filter(|&e| drawable(e)).unwrap_or(0.0)
+        // one that reaches beyond what can be drawn is left out
+        let value = self.values.get(group).copied().unwrap_or(0.0);
+        let fits = |e: f64| drawable(value + e) && drawable(value - e);
+        self.errors.as_ref().and_then(|e| e.get(group)).copied().filter(|&e| fits(e)).unwrap_or(0.0)
     }
 }
 
