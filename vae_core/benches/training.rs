@@ -27,7 +27,7 @@ fn main() -> Result<()> {
     let json = arguments.iter().any(|a| a == "--json");
     let filter = arguments.iter().find(|a| !a.starts_with('-')).cloned().unwrap_or_default();
     let table = Table { filter };
-    let (mnist, frey) = (data(DatasetKind::Mnist)?, data(DatasetKind::FreyFace)?);
+    let (mnist, frey) = (Dataset::digits()?, Dataset::faces()?);
 
     let cores = threads::cores();
     let both: Vec<usize> = if cores > 1 { vec![1, 2] } else { vec![1] };
@@ -65,14 +65,6 @@ fn main() -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// Real data if they are on this machine, else what is embedded.
-fn data(kind: DatasetKind) -> Result<Dataset> {
-    DatasetConfig::new(kind).load().or_else(|_| {
-        let faces = kind == DatasetKind::FreyFace;
-        DatasetConfig::new(if faces { DatasetKind::SyntheticFaces } else { DatasetKind::SyntheticDigits }).load()
-    })
 }
 
 fn w1_config(data: DatasetConfig) -> RunConfig {

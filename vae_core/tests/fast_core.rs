@@ -1,8 +1,10 @@
 //! The fast path against the plain one: the same gradient, and the same bits however the work is divided.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::images;
 use proptest::prelude::*;
-use rand::Rng as _;
 use vae_core::estimators::{Ascent, Estimator, Form, Scaling, Workspace};
 use vae_core::likelihoods::{GaussianMean, LikelihoodConfig};
 use vae_core::models::{ModelConfig, Vae};
@@ -16,13 +18,6 @@ const ACTIVATIONS: [Activation; 5] =
 fn optimisers() -> [OptimiserConfig; 3] {
     let momentum = OptimiserConfig::Sgd { step: 0.01, momentum: 0.9 };
     [OptimiserConfig::adagrad(0.01), OptimiserConfig::adam(1e-3), momentum]
-}
-
-/// x `[m, d]` in patches of zeros and of grey, of which about `share` is grey.
-fn images(m: usize, d: usize, share: f64, seed: u64) -> Vec<f32> {
-    let mut draws = rng(seed, Stream::User, 0);
-    let patch: Vec<bool> = (0..(m * d).div_ceil(5)).map(|_| draws.random_range(0.0..1.0) < share).collect();
-    (0..m * d).map(|i| if patch[i / 5] { draws.random_range(0.0f32..1.0) } else { 0.0 }).collect()
 }
 
 fn pool(threads: usize) -> rayon::ThreadPool {

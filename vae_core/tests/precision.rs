@@ -2,6 +2,9 @@
 //! `f32` does.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::images;
 use proptest::prelude::*;
 use rand::Rng as _;
 use vae_core::estimators::{Ascent, Form, Scaling, Workspace};
@@ -10,13 +13,6 @@ use vae_core::prelude::*;
 use vae_core::serde_json;
 
 const MIXED: Precision = Precision::MixedBf16;
-
-/// x `[m, d]` in patches of zeros and of grey, of which about `share` is grey.
-fn images(m: usize, d: usize, share: f64) -> Vec<f32> {
-    let mut draws = rng(1, Stream::User, 0);
-    let patch: Vec<bool> = (0..(m * d).div_ceil(5)).map(|_| draws.random_range(0.0..1.0) < share).collect();
-    (0..m * d).map(|i| if patch[i / 5] { draws.random_range(0.0f32..1.0) } else { 0.0 }).collect()
-}
 
 fn any_model() -> impl Strategy<Value = (ModelConfig, usize, Estimator)> {
     let widths = || prop::collection::vec(8usize..60, 1..3);
@@ -76,7 +72,7 @@ proptest! {
     fn the_gradient_is_near_that_in_f32(
         (config, d, estimator) in any_model(), m in 8usize..30, share in 0.0f64..1.0, seed in 0u64..1000,
     ) {
-        let x = images(m, d, share);
+        let x = images(m, d, share, 1);
         let model = Vae::<f32>::new(&config, d, 3).unwrap();
         let (bound, full) = gradient(&model, estimator, &x, Precision::F32);
         let (bound16, mixed) = gradient(&model, estimator, &x, MIXED);
@@ -96,7 +92,7 @@ proptest! {
 
     #[test]
     fn bits_do_not_depend_on_threads((config, d, estimator) in any_model(), m in 1usize..20, share in 0.0f64..1.0) {
-        let x = images(m, d, share);
+        let x = images(m, d, share, 1);
         let one = three_updates(&config, estimator, &x, d, 1);
         for threads in [2, 3, 5] {
             prop_assert_eq!(&three_updates(&config, estimator, &x, d, threads), &one, "{} threads", threads);

@@ -1,6 +1,6 @@
 //! Where things are in the checkout.
 use std::{
-    env, io,
+    env, fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -33,6 +33,12 @@ impl Checkout {
     /// The top directory.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Copies `Cargo.lock` into a folder, so that the versions there are the workspace's, not whatever is newest today.
+    pub fn copy_lockfile(&self, to: &Path) -> io::Result<()> {
+        let lockfile = self.root.join("Cargo.lock");
+        if lockfile.is_file() { fs::copy(&lockfile, to.join("Cargo.lock")).map(|_| ()) } else { Ok(()) }
     }
 
     /// The notebooks, and the kernel's working directory.

@@ -66,14 +66,10 @@ pub fn write_config(checkout: &Checkout, work: &Work, preload: bool) -> anyhow::
         init.push_str(&format!(":dep vae_core = {}\n", dependency(checkout)));
         prelude.push_str("use vae_core::prelude::*;\nlet _warm = Array2::<f64>::zeros((1, 1));\n");
     }
-    // Versions of the workspace, not whatever is newest today.
-    let lockfile = checkout.root().join("Cargo.lock");
     fs::create_dir_all(&config)
         .and_then(|()| fs::write(config.join("init.evcxr"), init))
         .and_then(|()| fs::write(config.join("prelude.rs"), prelude))
-        .and_then(|()| {
-            if lockfile.is_file() { fs::copy(&lockfile, work.dir().join("Cargo.lock")).map(|_| ()) } else { Ok(()) }
-        })
+        .and_then(|()| checkout.copy_lockfile(work.dir()))
         .with_context(|| format!("{} cannot be written", config.display()))
 }
 

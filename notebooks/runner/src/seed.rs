@@ -50,12 +50,9 @@ pub fn fill(checkout: &Checkout, work: &Path, tell: &dyn Fn(&str)) -> anyhow::Re
 /// The very package that evcxr 0.22 writes, compiled with the very flags that it uses, so that cargo finds all fresh there.
 fn build(checkout: &Checkout, seed: &Path) -> anyhow::Result<()> {
     let manifest = MANIFEST.replace("DEPENDENCY", &format!("vae_core = {}", launch::dependency(checkout)));
-    let lockfile = checkout.root().join("Cargo.lock");
     write_if_new(&seed.join("Cargo.toml"), &manifest)
         .and_then(|()| write_if_new(&seed.join("src/lib.rs"), ""))
-        .and_then(
-            |()| if lockfile.is_file() { fs::copy(&lockfile, seed.join("Cargo.lock")).map(|_| ()) } else { Ok(()) },
-        )
+        .and_then(|()| checkout.copy_lockfile(seed))
         .with_context(|| format!("{} cannot be written", seed.display()))?;
     // `check` too: evcxr asks cargo to check a cell that does not compile, which would take half a minute the first time.
     for action in ["build", "check"] {

@@ -62,18 +62,19 @@ pub struct Ascent<F> {
 
 impl<F: Real> Clone for Ascent<F> {
     fn clone(&self) -> Self {
-        let size = self.strips.iter().map(|strip| strip.range.len()).max().unwrap_or(0);
-        let buffers = self.buffers.iter().map(|_| Mutex::new(vec![F::zero(); size])).collect();
-        Self { strips: self.strips.clone(), buffers }
+        Self::with_buffers(self.strips.clone(), self.buffers.len())
     }
 }
 
 impl<F: Real> Ascent<F> {
     /// For a model and so many threads.
     pub fn new(model: &Vae<F>, threads: usize) -> Self {
-        let strips = strips(model);
+        Self::with_buffers(strips(model), threads.max(1))
+    }
+
+    fn with_buffers(strips: Vec<Strip>, count: usize) -> Self {
         let size = strips.iter().map(|strip| strip.range.len()).max().unwrap_or(0);
-        Self { strips, buffers: (0..threads.max(1)).map(|_| Mutex::new(vec![F::zero(); size])).collect() }
+        Self { strips, buffers: (0..count).map(|_| Mutex::new(vec![F::zero(); size])).collect() }
     }
 
     /// Estimates the bound of x `[M, D]` with the noise in the workspace, and moves the parameters up its gradient.

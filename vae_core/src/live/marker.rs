@@ -6,7 +6,7 @@ use std::io::Write as _;
 use serde::Serialize;
 
 /// What begins a marker.
-const PREFIX: &str = "\u{1e}vaeb-live/1 ";
+pub const PREFIX: &str = "\u{1e}vaeb-live/1 ";
 
 /// Representations of one thing to show: MIME type → body (base64 for binary ones).
 pub(super) type Bundle = BTreeMap<&'static str, String>;

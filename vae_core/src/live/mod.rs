@@ -23,7 +23,7 @@ mod sweep;
 
 pub use display::{Display, clear_output, text};
 pub use interrupt::Training;
-pub use marker::enabled;
+pub use marker::{PREFIX, enabled};
 pub(crate) use pace::Pace;
 pub(crate) use run::LiveRun;
 pub(crate) use sweep::{Sweep, SweepRow};

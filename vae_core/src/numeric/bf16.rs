@@ -100,7 +100,7 @@ mod pairs {
     use pulp::{Simd, f32x16, u32x16};
 
     use super::super::gemm::Mat;
-    use super::super::product::{load_row, panels, store_row, transpose};
+    use super::super::product::{load_row, panels, store_row, transpose, with_vectors};
     use super::rounded_bits;
 
     /// Values of the inner index in a block of B; even. With 64 columns, 32 KiB.
@@ -151,12 +151,8 @@ mod pairs {
         }
         let job = Job { simd, a: &buffers.a, b, m, n, k, accumulate };
         for (col, width) in panels::<V4>(n) {
-            match width.div_ceil(LANES) {
-                1 => panel::<1>(job, c, &mut buffers.b, col..col + width),
-                2 => panel::<2>(job, c, &mut buffers.b, col..col + width),
-                3 => panel::<3>(job, c, &mut buffers.b, col..col + width),
-                _ => panel::<4>(job, c, &mut buffers.b, col..col + width),
-            }
+            let packed = &mut buffers.b;
+            with_vectors!(width.div_ceil(LANES), |NV| panel::<NV>(job, c, packed, col..col + width));
         }
     }
 
@@ -301,20 +297,13 @@ mod tests {
     use super::*;
     use crate::numeric::gemm::matmul_in;
     use crate::numeric::isa;
+    use crate::numeric::product::tests::{mat, values};
     use proptest::prelude::*;
-
-    fn values(n: usize, seed: f32) -> Vec<f32> {
-        (0..n).map(|i| (i as f32 * seed).sin()).collect()
-    }
 
     /// The values of a matrix as they are stored.
     fn stored(rows: usize, cols: usize, transposed: bool, value: impl Fn(usize, usize) -> f32) -> Vec<f32> {
         let (r, c) = if transposed { (cols, rows) } else { (rows, cols) };
         (0..r * c).map(|e| if transposed { value(e % c, e / c) } else { value(e / c, e % c) }).collect()
-    }
-
-    fn mat(data: &[f32], rows: usize, cols: usize, transposed: bool) -> Mat<'_, f32> {
-        if transposed { Mat::new(data, cols, rows).t() } else { Mat::new(data, rows, cols) }
     }
 
     #[test]

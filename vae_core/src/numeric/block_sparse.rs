@@ -11,7 +11,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::isa;
-use super::product::{load_row, panels, store_row};
+use super::product::{load_row, panels, store_row, with_vectors};
 
 /// Pixels in a run.
 pub const RUN: usize = 4;
@@ -38,8 +38,8 @@ impl BlockSparse {
         Self { d, max_rows, counts: vec![0; runs], rows: vec![0; places], values: vec![[0.0; RUN]; places] }
     }
 
-    /// Takes over x `[M, D]`; returns the share of its runs that are not all zero. Rows beyond `max_rows` are left out.
-    pub fn fill(&mut self, x: &[f32]) -> f64 {
+    /// Takes over x `[M, D]`. Rows beyond `max_rows` are left out.
+    pub fn fill(&mut self, x: &[f32]) {
         self.counts.fill(0);
         let d = self.d.max(1);
         for (row, x) in x.chunks_exact(d).take(self.max_rows).enumerate() {
@@ -55,8 +55,6 @@ impl BlockSparse {
                 *count += usize::from(values.map(f32::to_bits) != [0; RUN]);
             }
         }
-        let all = (x.len() / d).min(self.max_rows) * self.counts.len();
-        self.counts.iter().sum::<usize>() as f64 / all.max(1) as f64
     }
 
     /// The share of x's runs that are not all zero, without taking it over (and as if its rows were one).
@@ -83,32 +81,6 @@ impl BlockSparse {
     }
 }
 
-/// Vectors in a panel: those of a run's weights, or sums, must fit the registers.
-macro_rules! for_panels {
-    ($simd:ident, $n:expr, |$col:ident, $width:ident, $nv:ident| $body:expr) => {
-        for ($col, $width) in panels::<S>($n) {
-            match $width.div_ceil(S::F32_LANES) {
-                1 => {
-                    const $nv: usize = 1;
-                    $simd.vectorize($body);
-                }
-                2 => {
-                    const $nv: usize = 2;
-                    $simd.vectorize($body);
-                }
-                3 => {
-                    const $nv: usize = 3;
-                    $simd.vectorize($body);
-                }
-                _ => {
-                    const $nv: usize = 4;
-                    $simd.vectorize($body);
-                }
-            }
-        }
-    };
-}
-
 struct Forward<'a> {
     x: &'a BlockSparse,
     w: &'a [f32],
@@ -122,7 +94,11 @@ impl WithSimd for Forward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { x, w, out, n } = self;
-        for_panels!(simd, n, |col, width, NV| ForwardPanel::<NV> { x, w, out: &mut *out, n, col, width });
+        for (col, width) in panels::<S>(n) {
+            with_vectors!(width.div_ceil(S::F32_LANES), |NV| {
+                simd.vectorize(ForwardPanel::<NV> { x, w, out: &mut *out, n, col, width })
+            });
+        }
     }
 }
 
@@ -177,16 +153,12 @@ impl WithSimd for Backward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { x, runs, delta, out, n, accumulate } = self;
-        for_panels!(simd, n, |col, width, NV| BackwardPanel::<NV> {
-            x,
-            runs: runs.clone(),
-            delta,
-            out: &mut *out,
-            n,
-            col,
-            width,
-            accumulate,
-        });
+        for (col, width) in panels::<S>(n) {
+            let (runs, out) = (runs.clone(), &mut *out);
+            with_vectors!(width.div_ceil(S::F32_LANES), |NV| {
+                simd.vectorize(BackwardPanel::<NV> { x, runs, delta, out, n, col, width, accumulate })
+            });
+        }
     }
 }
 
@@ -259,7 +231,8 @@ mod tests {
                 ((0..d * n).map(|i| (i as f32).sin()).collect(), (0..m * n).map(|i| (i as f32 * 0.3).cos()).collect());
             let mut sparse = BlockSparse::new(m + 2, d);
             sparse.fill(&image(m, d, 0.9)); // old contents must not matter
-            let density = sparse.fill(&x);
+            sparse.fill(&x);
+            let density = BlockSparse::share(&x);
             prop_assert!((0.0..=1.0).contains(&density));
 
             let (mut out, mut dense) = (vec![0.5; m * n], vec![0.5; m * n]);
@@ -283,7 +256,9 @@ mod tests {
     #[test]
     fn nan_pixels_are_not_lost() {
         let mut sparse = BlockSparse::new(1, 5);
-        assert!((sparse.fill(&[0.0, 0.0, 0.0, 0.0, f32::NAN]) - 0.5).abs() < 1e-12);
+        let x = [0.0, 0.0, 0.0, 0.0, f32::NAN];
+        assert!((BlockSparse::share(&x) - 0.5).abs() < 1e-12);
+        sparse.fill(&x);
         let mut out = [0.0; 2];
         sparse.multiply_add(&[1.0; 10], &mut out, 2);
         assert!(out.iter().all(|v| v.is_nan()));

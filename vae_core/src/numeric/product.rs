@@ -35,6 +35,31 @@ pub(super) fn multiply(arch: Arch, c: &mut [f32], a: Mat<'_, f32>, b: Mat<'_, f3
     PACKED.with_borrow_mut(|packed| arch.dispatch(Product { c, a, b, accumulate, packed }));
 }
 
+/// Does something with the constant `NV`, the number of vectors in a panel: 1 to 4.
+macro_rules! with_vectors {
+    ($count:expr, |$nv:ident| $body:expr) => {
+        match $count {
+            1 => {
+                const $nv: usize = 1;
+                $body
+            }
+            2 => {
+                const $nv: usize = 2;
+                $body
+            }
+            3 => {
+                const $nv: usize = 3;
+                $body
+            }
+            _ => {
+                const $nv: usize = 4;
+                $body
+            }
+        }
+    };
+}
+pub(super) use with_vectors;
+
 struct Product<'a> {
     c: &'a mut [f32],
     a: Mat<'a, f32>,
@@ -63,12 +88,7 @@ impl WithSimd for Product<'_> {
                     let stride = width.next_multiple_of(S::F32_LANES);
                     let to = &mut packed[col * depth + band * stride..][..rows * stride];
                     let block = Block { first: first + band, depth: rows, col, width };
-                    match stride / S::F32_LANES {
-                        1 => simd.vectorize(Pack::<1> { to, b, block }),
-                        2 => simd.vectorize(Pack::<2> { to, b, block }),
-                        3 => simd.vectorize(Pack::<3> { to, b, block }),
-                        _ => simd.vectorize(Pack::<4> { to, b, block }),
-                    }
+                    with_vectors!(stride / S::F32_LANES, |NV| simd.vectorize(Pack::<NV> { to, b, block }));
                 }
             }
             for (col, width) in panels::<S>(n) {
@@ -76,12 +96,7 @@ impl WithSimd for Product<'_> {
                 let packed = &packed[col * depth..][..depth * stride];
                 let (c, load) = (&mut c[col..], accumulate || first > 0);
                 let place = Place { row: 0, first, n, width, load };
-                match stride / S::F32_LANES {
-                    1 => tiles::<S, 1>(simd, c, a, packed, place),
-                    2 => tiles::<S, 2>(simd, c, a, packed, place),
-                    3 => tiles::<S, 3>(simd, c, a, packed, place),
-                    _ => tiles::<S, 4>(simd, c, a, packed, place),
-                }
+                with_vectors!(stride / S::F32_LANES, |NV| tiles::<S, NV>(simd, c, a, packed, place));
             }
         }
     }
@@ -292,16 +307,16 @@ pub(super) fn store_row<S: Simd, const NV: usize>(simd: S, to: &mut [f32], row: 
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::numeric::isa;
     use proptest::prelude::*;
 
-    fn values(n: usize, seed: f32) -> Vec<f32> {
+    pub(in crate::numeric) fn values(n: usize, seed: f32) -> Vec<f32> {
         (0..n).map(|i| (i as f32 * seed).sin()).collect()
     }
 
-    fn mat(data: &[f32], rows: usize, cols: usize, transposed: bool) -> Mat<'_, f32> {
+    pub(in crate::numeric) fn mat(data: &[f32], rows: usize, cols: usize, transposed: bool) -> Mat<'_, f32> {
         if transposed { Mat::new(data, cols, rows).t() } else { Mat::new(data, rows, cols) }
     }
 

@@ -224,7 +224,7 @@ impl Trainer {
         self.seconds += start.elapsed().as_secs_f64();
         Ok(Event {
             updates: self.updates,
-            samples: self.updates * m as u64,
+            samples: self.samples(),
             total_samples: total,
             epoch_end: self.updates.is_multiple_of(self.batches.batches_per_epoch()),
             minibatch,
@@ -240,7 +240,7 @@ impl Trainer {
             return Err(Error::NonFinite { step: self.updates, quantity, value: valid.bound });
         }
         self.last_good.copy_from_slice(self.model.params());
-        let samples = self.updates * self.config.batch as u64;
+        let samples = self.samples();
         let record = Record { updates: self.updates, samples, train: self.running_train_bound(), valid };
         self.history.records.push(record);
         self.schedule_record();

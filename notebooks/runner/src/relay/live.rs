@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// What a marked line begins with.
-pub const MARK: &str = "\u{1e}vaeb-live/1 ";
+pub use vae_core::live::PREFIX as MARK;
 
 /// A marked line.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
