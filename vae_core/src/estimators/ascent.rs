@@ -15,6 +15,7 @@ use crate::nn::Mlp;
 use crate::nn::dense::Input;
 use crate::numeric::{Real, vmath};
 use crate::optim::{Optimiser, State, Step};
+use crate::threads;
 use crate::{Error, Result};
 
 /// Values of a strip: as many as fit into a core's cache beside what the product reads.
@@ -175,7 +176,7 @@ impl<F: Real> Job<'_, F> {
                     self.run(left, params_left, state_left)?;
                     return self.run(right, params_right, state_right);
                 }
-                let (a, b) = rayon::join(
+                let (a, b) = threads::join(
                     || self.run(left, params_left, state_left),
                     || self.run(right, params_right, state_right),
                 );

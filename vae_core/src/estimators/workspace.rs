@@ -9,6 +9,7 @@ use crate::nn::dense::Input;
 use crate::numeric::block_sparse::BlockSparse;
 use crate::numeric::{Precision, Real};
 use crate::rng::Rng;
+use crate::threads;
 use crate::{Error, Result};
 
 /// The sparse form of x is used where at most this share of its runs has a pixel that is not zero …
@@ -175,7 +176,7 @@ pub(super) fn each_part<F: Real>(
         _ => {
             let (left, right) = parts.split_at_mut(parts.len() / 2);
             let (x_left, x_right) = x.split_at(left.iter().map(|part| part.m).sum::<usize>() * d);
-            let (a, b) = rayon::join(|| each_part(left, x_left, d, work), || each_part(right, x_right, d, work));
+            let (a, b) = threads::join(|| each_part(left, x_left, d, work), || each_part(right, x_right, d, work));
             a.and(b)
         }
     }

@@ -138,7 +138,7 @@ impl Trainer {
         }
         // The whole loop on the pool's threads: to enter it anew at each step would cost more than 50 µs.
         let outcome = match self.pool.clone() {
-            Some(pool) => pool.install(|| self.fit_while(&training, data, observers)),
+            Some(pool) => pool.install(|| threads::keep_awake(|| self.fit_while(&training, data, observers))),
             None => self.fit_while(&training, data, observers),
         };
         for observer in observers.iter_mut() {
@@ -375,7 +375,7 @@ impl Gather<'_> {
         let (left, right) = rows.split_at(rows.len() / 2);
         let (x_left, x_right) = x.split_at_mut(left.len() * self.images.ncols());
         let halves = (threads / 2, threads - threads / 2);
-        let (a, b) = rayon::join(|| self.rows(left, x_left, halves.0), || self.rows(right, x_right, halves.1));
+        let (a, b) = threads::join(|| self.rows(left, x_left, halves.0), || self.rows(right, x_right, halves.1));
         a.and(b)
     }
 }

@@ -1,5 +1,9 @@
 //! How many threads a run takes. The results do not depend on it.
 
+mod awake;
+
+pub(crate) use awake::{join, keep_awake};
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -93,19 +97,34 @@ pub(crate) fn in_parallel<T: Send>(
             .map(|i| (i, task(i)))
             .collect()
     };
-    let mut done: Vec<(usize, Result<T>)> = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.min(n)).map(|_| scope.spawn(worker)).collect();
-        let mut done = worker();
-        for other in others {
-            match other.join() {
-                Ok(more) => done.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
+    let workers = threads.min(n);
+    let mut done = if rayon::current_thread_index().is_some() {
+        on_this_pool(workers, &worker)
+    } else {
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..workers).map(|_| scope.spawn(worker)).collect();
+            let mut done = worker();
+            for other in others {
+                match other.join() {
+                    Ok(more) => done.extend(more),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
             }
-        }
-        done
-    });
+            done
+        })
+    };
     done.sort_unstable_by_key(|(i, _)| *i);
     done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// What so many calls of `worker` return, at once as far as threads of this pool are free.
+fn on_this_pool<T: Send>(calls: usize, worker: &(impl Fn() -> Vec<T> + Sync)) -> Vec<T> {
+    if calls <= 1 {
+        return worker();
+    }
+    let (mut first, others) = join(worker, || on_this_pool(calls - 1, worker));
+    first.extend(others);
+    first
 }
 
 #[cfg(test)]
@@ -125,7 +144,10 @@ mod tests {
     #[test]
     fn tasks_are_done_once_and_kept_in_order() {
         for (n, threads) in [(0, 3), (1, 3), (17, 1), (17, 3)] {
-            assert_eq!(in_parallel(n, threads, |i| Ok(i * i)).unwrap(), (0..n).map(|i| i * i).collect::<Vec<_>>());
+            let squares: Vec<usize> = (0..n).map(|i| i * i).collect();
+            assert_eq!(in_parallel(n, threads, |i| Ok(i * i)).unwrap(), squares);
+            let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+            assert_eq!(pool.install(|| in_parallel(n, threads, |i| Ok(i * i))).unwrap(), squares);
         }
         let first = in_parallel(9, 2, |i| if i > 3 { Err(Error::config("i", i.to_string())) } else { Ok(i) });
         assert!(first.unwrap_err().to_string().contains('4'));
