@@ -6,7 +6,7 @@
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use vae_core::numeric::block_sparse::BlockSparse;
-use vae_core::numeric::gemm::{Mat, matmul, matmul_in};
+use vae_core::numeric::gemm::{Mat, matmul, matmul_in, matrix_mut};
 use vae_core::numeric::{Precision, Real, vmath};
 use vae_core::optim::{Optimiser, OptimiserConfig};
 
@@ -53,23 +53,48 @@ fn weight_gradient(bencher: Bencher, (m, n, k): (usize, usize, usize)) {
 #[divan::bench(args = FORWARD)]
 fn bf16_forward(bencher: Bencher, (m, n, k): (usize, usize, usize)) {
     let (a, b, mut c) = (values(m * k), values(k * n), vec![0.0; m * n]);
-    let product = || matmul_in(Precision::MixedBf16, &mut c, Mat::new(&a, m, k), Mat::new(&b, k, n), false).unwrap();
+    let product = || {
+        matmul_in(
+            Precision::MixedBf16,
+            matrix_mut(&mut c, m, n).unwrap(),
+            Mat::new(&a, m, k),
+            Mat::new(&b, k, n),
+            false,
+        )
+        .unwrap()
+    };
     bencher.counter(ItemsCount::new(2 * m * n * k)).bench_local(product);
 }
 
 #[divan::bench(args = [(100, 500, 784), (100, 500, 40), (800, 200, 1120)])]
 fn bf16_input_gradient(bencher: Bencher, (m, n, k): (usize, usize, usize)) {
     let (a, b, mut c) = (values(m * k), values(k * n), vec![0.0; m * n]);
-    let product =
-        || matmul_in(Precision::MixedBf16, &mut c, Mat::new(&a, m, k), Mat::new(&b, n, k).t(), false).unwrap();
+    let product = || {
+        matmul_in(
+            Precision::MixedBf16,
+            matrix_mut(&mut c, m, n).unwrap(),
+            Mat::new(&a, m, k),
+            Mat::new(&b, n, k).t(),
+            false,
+        )
+        .unwrap()
+    };
     bencher.counter(ItemsCount::new(2 * m * n * k)).bench_local(product);
 }
 
 #[divan::bench(args = [(500, 784, 100), (784, 500, 100), (200, 1120, 800)])]
 fn bf16_weight_gradient(bencher: Bencher, (m, n, k): (usize, usize, usize)) {
     let (a, b, mut c) = (values(m * k), values(k * n), vec![0.0; m * n]);
-    let product =
-        || matmul_in(Precision::MixedBf16, &mut c, Mat::new(&a, k, m).t(), Mat::new(&b, k, n), false).unwrap();
+    let product = || {
+        matmul_in(
+            Precision::MixedBf16,
+            matrix_mut(&mut c, m, n).unwrap(),
+            Mat::new(&a, k, m).t(),
+            Mat::new(&b, k, n),
+            false,
+        )
+        .unwrap()
+    };
     bencher.counter(ItemsCount::new(2 * m * n * k)).bench_local(product);
 }
 
@@ -90,23 +115,25 @@ fn ink() -> Vec<f32> {
 #[divan::bench]
 fn sparse_forward(bencher: Bencher) {
     let (w, mut out, mut x) = (values(784 * 500), vec![0.0; 100 * 500], BlockSparse::new(100, 784));
-    x.fill(&ink());
-    bencher.counter(ItemsCount::new(2usize * 100 * 784 * 500)).bench_local(|| x.multiply_add(&w, &mut out, 500));
+    x.fill(&ink(), 1);
+    bencher
+        .counter(ItemsCount::new(2usize * 100 * 784 * 500))
+        .bench_local(|| x.multiply_add(Mat::new(&w, 784, 500), matrix_mut(&mut out, 100, 500).unwrap()));
 }
 
 #[divan::bench]
 fn sparse_weight_gradient(bencher: Bencher) {
     let (delta, mut out, mut x) = (values(100 * 500), vec![0.0; 784 * 500], BlockSparse::new(100, 784));
-    x.fill(&ink());
+    x.fill(&ink(), 1);
     bencher
         .counter(ItemsCount::new(2usize * 100 * 784 * 500))
-        .bench_local(|| x.transposed_multiply(0..196, &delta, &mut out, 500, false));
+        .bench_local(|| x.transposed_multiply(0..196, &delta, &mut out, 500));
 }
 
 #[divan::bench]
 fn sparse_fill(bencher: Bencher) {
     let (ink, mut x) = (ink(), BlockSparse::new(100, 784));
-    bencher.counter(ItemsCount::new(ink.len())).bench_local(|| x.fill(&ink));
+    bencher.counter(ItemsCount::new(ink.len())).bench_local(|| x.fill(&ink, 1));
 }
 
 #[divan::bench]

@@ -24,18 +24,18 @@ fn pool(threads: usize) -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
 }
 
-/// Bounds and parameters after three updates on `threads` threads, the workspace divided into `parts`.
+/// Bounds and parameters after three updates on `threads` threads, with the work divided for so many.
 fn three_updates(
     (config, d): (&ModelConfig, usize),
     estimator: Estimator,
     optimiser: OptimiserConfig,
     x: &[f32],
-    (threads, parts): (usize, usize),
+    (threads, divided): (usize, usize),
 ) -> (Vec<f64>, Vec<f32>) {
     let mut model = Vae::<f32>::new(config, d, 3).unwrap();
     let mut optimiser = Optimiser::init(optimiser, model.layout().len()).unwrap();
     let m = x.len() / d;
-    let mut ws = Workspace::divided(&model, &estimator, m, true, parts);
+    let mut ws = Workspace::new(&model, &estimator, m, true).on_threads(divided);
     let ascent = Ascent::new(&model, threads);
     let scaling = Scaling { scale: 1.5, decay: 1e-3, factor: 0.5 };
     let bounds = (0..3).map(|update| {
@@ -48,14 +48,14 @@ fn three_updates(
 }
 
 fn any_model() -> impl Strategy<Value = (ModelConfig, usize, Estimator)> {
-    let widths = || prop::collection::vec(1usize..40, 1..3);
+    let widths = || prop::collection::vec(1usize..90, 1..3);
     let likelihood = prop_oneof![
         Just(LikelihoodConfig::Bernoulli),
         Just(LikelihoodConfig::Gaussian { mean: GaussianMean::Linear }),
         Just(LikelihoodConfig::Gaussian { mean: GaussianMean::Sigmoid }),
     ];
     let form = prop_oneof![Just(Form::A), Just(Form::B)];
-    (widths(), widths(), 1usize..5, 1usize..70, 0usize..5, likelihood, form, 1usize..4).prop_map(
+    (widths(), widths(), 1usize..5, 1usize..130, 0usize..5, likelihood, form, 1usize..4).prop_map(
         |(encoder, decoder, latent, d, activation, likelihood, form, samples)| {
             let (activation, init) = (ACTIVATIONS[activation], Init::Xavier);
             let config = ModelConfig { latent, encoder, decoder, activation, likelihood, init };
@@ -76,7 +76,7 @@ proptest! {
         for (to, from) in plain.params_mut().iter_mut().zip(fast.params()) {
             *to = f64::from(*from);
         }
-        let mut ws = Workspace::divided(&fast, &estimator, m, true, 3);
+        let mut ws = Workspace::new(&fast, &estimator, m, true).on_threads(3);
         let mut ws64 = Workspace::new(&plain, &estimator, m, true);
         ws.draw_noise(m, config.latent, &mut rng(5, Stream::Noise, 0)).unwrap();
         ws64.draw_noise(m, config.latent, &mut rng(5, Stream::Noise, 0)).unwrap();
@@ -92,14 +92,14 @@ proptest! {
     }
 
     #[test]
-    fn bits_do_not_depend_on_threads_or_parts(
+    fn bits_do_not_depend_on_threads(
         (config, d, estimator) in any_model(), m in 1usize..20, share in 0.0f64..1.0, which in 0usize..3,
     ) {
         let x = images(m, d, share, 2);
-        let run = |threads, parts| three_updates((&config, d), estimator, optimisers()[which], &x, (threads, parts));
+        let run = |threads, divided| three_updates((&config, d), estimator, optimisers()[which], &x, (threads, divided));
         let one = run(1, 1);
-        for (threads, parts) in [(1, 3), (2, 2), (3, 3), (2, 5)] {
-            prop_assert_eq!(&run(threads, parts), &one, "{} threads, {} parts", threads, parts);
+        for (threads, divided) in [(1, 3), (2, 2), (3, 3), (2, 5)] {
+            prop_assert_eq!(&run(threads, divided), &one, "{} threads, divided for {}", threads, divided);
         }
     }
 

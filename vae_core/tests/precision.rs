@@ -34,13 +34,13 @@ fn any_model() -> impl Strategy<Value = (ModelConfig, usize, Estimator)> {
 /// Bound and gradient.
 fn gradient(model: &Vae<f32>, estimator: Estimator, x: &[f32], precision: Precision) -> (f64, Vec<f32>) {
     let m = x.len() / model.data_width();
-    let mut ws = Workspace::divided(model, &estimator, m, true, 3).in_precision(precision);
+    let mut ws = Workspace::new(model, &estimator, m, true).on_threads(3).in_precision(precision);
     ws.draw_noise(m, model.latent(), &mut rng(5, Stream::Noise, 0)).unwrap();
     let bound = estimator.gradient(model, x, &mut ws).unwrap().bound;
     (bound, ws.gradient)
 }
 
-/// Bounds and parameters after three updates, the minibatch divided into parts for `threads`.
+/// Bounds and parameters after three updates, with the work divided for so many `threads`.
 fn three_updates(
     config: &ModelConfig,
     estimator: Estimator,
@@ -50,7 +50,7 @@ fn three_updates(
 ) -> (Vec<f64>, Vec<f32>) {
     let (mut model, m) = (Vae::<f32>::new(config, d, 3).unwrap(), x.len() / d);
     let mut optimiser = Optimiser::init(OptimiserConfig::adagrad(0.01), model.layout().len()).unwrap();
-    let mut ws = Workspace::divided(&model, &estimator, m, true, threads).in_precision(MIXED);
+    let mut ws = Workspace::new(&model, &estimator, m, true).on_threads(threads).in_precision(MIXED);
     let ascent = Ascent::new(&model, threads);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let scaling = Scaling { scale: 1.0, decay: 1e-3, factor: 1.0 };

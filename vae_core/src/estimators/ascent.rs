@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::sgvb::{Bound, Estimator};
-use super::workspace::{Part, Workspace};
+use super::workspace::Workspace;
 use crate::models::Vae;
 use crate::nn::Mlp;
 use crate::nn::dense::Input;
@@ -98,7 +98,7 @@ impl<F: Real> Ascent<F> {
             return Err(diverged("the bound", bound.bound));
         }
         let (encoder, decoder, params) = model.places_and_params();
-        let passes = Passes { encoder, decoder, parts: &ws.parts, l: ws.l, x };
+        let passes = Passes { encoder, decoder, ws, x };
         let (step, state) = optimiser.begin(scaling.factor);
         let job = Job { ascent: self, passes, step, scaling, diverged: AtomicBool::new(false) };
         job.run(&self.strips, params, state)?;
@@ -114,42 +114,39 @@ impl<F: Real> Ascent<F> {
 struct Passes<'a, F> {
     encoder: &'a Mlp,
     decoder: &'a Mlp,
-    parts: &'a [Part<F>],
-    l: usize,
+    ws: &'a Workspace<F>,
     x: &'a [F],
 }
 
 impl<F: Real> Passes<'_, F> {
     /// The gradient of a strip.
     fn gradient(&self, strip: &Strip, gradient: &mut [F]) -> Result<()> {
-        let mut first = 0;
-        for (i, part) in self.parts.iter().enumerate() {
-            let x = &self.x[first * self.encoder.inputs()..][..part.m * self.encoder.inputs()];
-            first += part.m;
-            let (mlp, trace, input, rows) = match strip.side {
-                Side::Encoder => (self.encoder, &part.encoder, part.sparse.input(x), part.m),
-                Side::Decoder => (self.decoder, &part.decoder, Input::dense(&part.z[..]), part.m * self.l),
-            };
-            let (input, delta) = mlp.input_and_delta(strip.layer, input, trace, rows);
-            let layer = &mlp.layers()[strip.layer];
-            match &strip.inputs {
-                Some(inputs) => {
-                    layer.weight_gradient(inputs.clone(), input, delta, gradient, i > 0, trace.precision())?;
-                }
-                None => layer.bias_gradient(delta, gradient, i > 0),
+        let ws = self.ws;
+        let (mlp, trace, input, rows) = match strip.side {
+            Side::Encoder => (self.encoder, &ws.encoder, ws.sparse.input(self.x), ws.m),
+            Side::Decoder => (self.decoder, &ws.decoder, Input::dense(&ws.z[..]), ws.m * ws.l),
+        };
+        let (input, delta) = mlp.input_and_delta(strip.layer, input, trace, rows);
+        let layer = &mlp.layers()[strip.layer];
+        match &strip.inputs {
+            Some(inputs) => layer.weight_gradient(inputs.clone(), input, delta, gradient, trace.exec.precision),
+            None => {
+                layer.bias_gradient(delta, gradient);
+                Ok(())
             }
         }
-        Ok(())
     }
 }
 
 /// Writes down the whole gradient: the reference, for checks.
 pub(super) fn write_gradient<F: Real>(model: &Vae<F>, x: &[F], ws: &mut Workspace<F>) -> Result<()> {
-    ws.gradient.resize(model.layout().len(), F::zero());
-    let passes = Passes { encoder: model.encoder(), decoder: model.decoder(), parts: &ws.parts, l: ws.l, x };
+    let mut gradient = std::mem::take(&mut ws.gradient);
+    gradient.resize(model.layout().len(), F::zero());
+    let passes = Passes { encoder: model.encoder(), decoder: model.decoder(), ws, x };
     for strip in strips(model) {
-        passes.gradient(&strip, &mut ws.gradient[strip.range.clone()])?;
+        passes.gradient(&strip, &mut gradient[strip.range.clone()])?;
     }
+    ws.gradient = gradient;
     Ok(())
 }
 

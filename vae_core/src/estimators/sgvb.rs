@@ -13,12 +13,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::ascent::write_gradient;
-use super::workspace::{Part, Workspace, each_part};
+use super::workspace::Workspace;
 use crate::likelihoods::Likelihood;
 use crate::models::Vae;
 use crate::nn::dense::Input;
 use crate::numeric::{Real, vmath};
 use crate::priors::{Prior, StandardNormalPrior};
+use crate::threads::join;
 use crate::{Error, Result};
 
 /// How the KL term enters.
@@ -89,7 +90,7 @@ impl Estimator {
     /// [`Error::Shape`] if x does not fit the model or the workspace.
     pub fn value<F: Real>(&self, model: &Vae<F>, x: &[F], ws: &mut Workspace<F>) -> Result<Bound> {
         self.check(model, x, ws)?;
-        each_part(&mut ws.parts, x, model.data_width(), &|part, x| self.forward(model, x, part, false))?;
+        self.forward(model, x, ws, false)?;
         Ok(self.bound(ws))
     }
 
@@ -106,20 +107,18 @@ impl Estimator {
 
     /// The estimate, and every layer's δ, from which the gradient of the parameters follows.
     pub(super) fn both_passes<F: Real>(&self, model: &Vae<F>, x: &[F], ws: &mut Workspace<F>) -> Result<Bound> {
-        let (m, d) = (self.check(model, x, ws)?, model.data_width());
+        self.check(model, x, ws)?;
         if !ws.backward {
             let (what, found) = ("workspace", "buffers for the value only".into());
             return Err(Error::Shape { what, expected: "buffers for the gradient".into(), found });
         }
-        each_part(&mut ws.parts, x, d, &|part, x| {
-            self.forward(model, x, part, true)?;
-            self.backward(model, part, m)
-        })?;
+        self.forward(model, x, ws, true)?;
+        self.backward(model, ws)?;
         Ok(self.bound(ws))
     }
 
-    /// M, if x fits; divides it among the workspace's parts.
-    fn check<F: Real>(&self, model: &Vae<F>, x: &[F], ws: &mut Workspace<F>) -> Result<usize> {
+    /// Takes over M, if x fits.
+    fn check<F: Real>(&self, model: &Vae<F>, x: &[F], ws: &mut Workspace<F>) -> Result<()> {
         let (d, l) = (model.data_width(), self.samples);
         let m = x.len() / d;
         if m * d != x.len() || m == 0 || m > ws.max_m || l != ws.l {
@@ -129,76 +128,110 @@ impl Estimator {
                 found: format!("{} values, L = {l}", x.len()),
             });
         }
-        ws.divide(m);
-        ws.look_at(x, d);
-        Ok(m)
-    }
-
-    fn forward<F: Real>(&self, model: &Vae<F>, x: &[F], part: &mut Part<F>, backward: bool) -> Result<()> {
-        let (d, n_z, l, m) = (model.data_width(), model.latent(), self.samples, part.m);
-        let rows = m * l;
-        let q = model.posterior();
-        part.sparse.take(x);
-        model.encoder().forward(model.params(), part.sparse.input(x), &mut part.encoder, m)?;
-        let head = &part.encoder.head()[..m * q.head_width()];
-        let noise = &part.noise[..rows * n_z];
-        q.sample(head, l, noise, &mut part.z[..rows * n_z]);
-        let z = Input::dense(&part.z[..rows * n_z]);
-        model.decoder().forward(model.params(), z, &mut part.decoder, rows)?;
-
-        let p = model.likelihood();
-        let width = Likelihood::<F>::head_width(&p, d);
-        let (out, d_out) = part.decoder.head_and_delta();
-        let d_out = if backward { Some(&mut d_out[..rows * width]) } else { None };
-        p.log_prob(x, &out[..rows * width], d, l, &mut part.log_px[..rows], d_out);
-        match self.form {
-            Form::B => q.kl(head, &mut part.kl[..m]),
-            Form::A => {
-                StandardNormalPrior.log_prob(&part.z[..rows * n_z], n_z, &mut part.log_pz[..rows]);
-                q.log_prob(head, l, noise, &mut part.log_qz[..rows]);
-            }
-        }
+        ws.m = m;
         Ok(())
     }
 
-    /// The bound of the last forward pass: means over all parts, in their order.
-    fn bound<F: Real>(&self, ws: &Workspace<F>) -> Bound {
-        let mean = |values: &dyn Fn(&Part<F>) -> &[F]| mean(ws.parts.iter().flat_map(values));
-        let reconstruction = mean(&|part| &part.log_px[..part.m * ws.l]);
-        let kl = match self.form {
-            Form::B => mean(&|part| &part.kl[..part.m]),
-            Form::A => mean(&|part| &part.log_qz[..part.m * ws.l]) - mean(&|part| &part.log_pz[..part.m * ws.l]),
+    fn forward<F: Real>(&self, model: &Vae<F>, x: &[F], ws: &mut Workspace<F>, backward: bool) -> Result<()> {
+        let (d, n_z, l, m) = (model.data_width(), model.latent(), self.samples, ws.m);
+        let rows = m * l;
+        let q = model.posterior();
+        ws.sparse.take(x, d, ws.threads);
+        model.encoder().forward(model.params(), ws.sparse.input(x), &mut ws.encoder, m)?;
+        let head = &ws.encoder.head()[..m * q.head_width()];
+        let (noise, z) = (&ws.noise[..rows * n_z], &mut ws.z[..rows * n_z]);
+        q.sample(head, l, noise, z);
+        match self.form {
+            Form::B => q.kl(head, &mut ws.kl[..m]),
+            Form::A => {
+                StandardNormalPrior.log_prob(z, n_z, &mut ws.log_pz[..rows]);
+                q.log_prob(head, l, noise, &mut ws.log_qz[..rows]);
+            }
+        }
+        model.decoder().forward(model.params(), Input::dense(z), &mut ws.decoder, rows)?;
+
+        let width = Likelihood::<F>::head_width(&model.likelihood(), d);
+        let (head, d_head) = ws.decoder.head_and_delta();
+        let decoded = Decoded {
+            x,
+            head: &head[..rows * width],
+            log_px: &mut ws.log_px[..rows],
+            d_head: if backward { Some(&mut d_head[..rows * width]) } else { None },
         };
-        Bound::new(reconstruction, kl)
+        // 1/L for the samples, 1/M for the datapoints
+        decoded.score(model, l, F::of(1.0 / rows as f64), ws.threads);
+        Ok(())
     }
 
-    /// Back from the likelihood to every layer's δ, for one part of a minibatch of `m` datapoints.
-    fn backward<F: Real>(&self, model: &Vae<F>, part: &mut Part<F>, m: usize) -> Result<()> {
-        let (d, n_z, l) = (model.data_width(), model.latent(), self.samples);
-        let rows = part.m * l;
-        let weight = F::of(1.0 / (m * l) as f64); // 1/L for the samples, 1/M for the datapoints
-        let width = Likelihood::<F>::head_width(&model.likelihood(), d);
-        vmath::map(&mut part.decoder.head_delta()[..rows * width], |g| g * weight);
-        let (z, dz) = (&part.z[..rows * n_z], &mut part.dz[..rows * n_z]);
-        model.decoder().backward(model.params(), &mut part.decoder, Some(&mut *dz), rows)?;
+    /// The bound of the last forward pass.
+    fn bound<F: Real>(&self, ws: &Workspace<F>) -> Bound {
+        let rows = ws.m * ws.l;
+        let kl = match self.form {
+            Form::B => mean(&ws.kl[..ws.m]),
+            Form::A => mean(&ws.log_qz[..rows]) - mean(&ws.log_pz[..rows]),
+        };
+        Bound::new(mean(&ws.log_px[..rows]), kl)
+    }
+
+    /// Back from the likelihood to every layer's δ.
+    fn backward<F: Real>(&self, model: &Vae<F>, ws: &mut Workspace<F>) -> Result<()> {
+        let (n_z, l, m) = (model.latent(), self.samples, ws.m);
+        let rows = m * l;
+        let (z, dz) = (&ws.z[..rows * n_z], &mut ws.dz[..rows * n_z]);
+        model.decoder().backward(model.params(), &mut ws.decoder, Some(&mut *dz), rows)?;
 
         let q = model.posterior();
+        let weight = F::of(1.0 / rows as f64);
         if self.form == Form::A {
             StandardNormalPrior.add_gradient(z, weight, dz);
         }
-        let (head, d_head) = part.encoder.head_and_delta();
-        let (head, d_head) = (&head[..part.m * q.head_width()], &mut d_head[..part.m * q.head_width()]);
-        q.backward(head, l, &part.noise[..rows * n_z], dz, d_head);
+        let (head, d_head) = ws.encoder.head_and_delta();
+        let (head, d_head) = (&head[..m * q.head_width()], &mut d_head[..m * q.head_width()]);
+        q.backward(head, l, &ws.noise[..rows * n_z], dz, d_head);
         match self.form {
             Form::A => q.subtract_log_prob_gradient(l, weight, d_head),
             Form::B => q.subtract_kl_gradient(head, F::of(1.0 / m as f64), d_head),
         }
-        model.encoder().backward(model.params(), &mut part.encoder, None, part.m)
+        model.encoder().backward(model.params(), &mut ws.encoder, None, m)
+    }
+}
+
+/// Some datapoints x `[M, D]` and what the decoder says of them: its head `[M·L, ·]`, the place of log p(x | z) `[M·L]`, and that
+/// of the gradient of the bound, where it is wanted.
+struct Decoded<'a, F> {
+    x: &'a [F],
+    head: &'a [F],
+    log_px: &'a mut [F],
+    d_head: Option<&'a mut [F]>,
+}
+
+impl<F: Real> Decoded<'_, F> {
+    /// log p(x | z), and its gradient times `weight`, on so many threads.
+    fn score(self, model: &Vae<F>, l: usize, weight: F, threads: usize) {
+        let d = model.data_width();
+        let Self { x, head, log_px, d_head } = self;
+        let m = x.len() / d;
+        if threads <= 1 || m < 2 {
+            let mut d_head = d_head;
+            model.likelihood().log_prob(x, head, d, l, log_px, d_head.as_deref_mut());
+            if let Some(d_head) = d_head {
+                vmath::map(d_head, |g| g * weight);
+            }
+            return;
+        }
+        let half = m * (threads / 2) / threads;
+        let (x, x_right) = x.split_at(half * d);
+        let (log_px, log_px_right) = log_px.split_at_mut(half * l);
+        let at = half * head.len() / m;
+        let (head, head_right) = head.split_at(at);
+        let (d_head, d_head_right) = d_head.map(|d_head| d_head.split_at_mut(at)).unzip();
+        let left = Decoded { x, head, log_px, d_head };
+        let right = Decoded { x: x_right, head: head_right, log_px: log_px_right, d_head: d_head_right };
+        join(|| left.score(model, l, weight, threads / 2), || right.score(model, l, weight, threads - threads / 2));
     }
 }
 
 /// The mean, summed in f64.
-fn mean<'a, F: Real>(values: impl Iterator<Item = &'a F>) -> f64 {
-    let (sum, n) = values.fold((0.0, 0u64), |(sum, n), v| (sum + v.f64(), n + 1));
-    sum / n as f64
+fn mean<F: Real>(values: &[F]) -> f64 {
+    values.iter().map(|v| v.f64()).sum::<f64>() / values.len() as f64
 }

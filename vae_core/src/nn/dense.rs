@@ -2,12 +2,15 @@
 
 use std::ops::Range;
 
+use ndarray::ArrayViewMut2;
+
 use super::activation::Activation;
 use super::params::Layout;
 use crate::Result;
 use crate::numeric::block_sparse::{BlockSparse, RUN};
-use crate::numeric::gemm::{Mat, matmul_in};
+use crate::numeric::gemm::{Mat, matmul_in, matrix_mut};
 use crate::numeric::{Precision, Real, vmath};
+use crate::threads::by_columns;
 
 /// A fully connected layer. It holds no numbers, only their places in the flat parameter vector.
 #[derive(Clone, Debug)]
@@ -41,6 +44,9 @@ impl Dense {
     }
 
     /// `out ← f(x W + b)`; x `[rows, inputs]`, out `[rows, outputs]`. `pre` keeps x W + b where the activation needs it.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) if there are fewer values.
     pub fn forward<F: Real>(
         &self,
         params: &[F],
@@ -48,79 +54,131 @@ impl Dense {
         out: &mut [F],
         pre: &mut [F],
         rows: usize,
-        precision: Precision,
+        exec: Exec,
     ) -> Result<()> {
-        let out = &mut out[..rows * self.outputs];
-        let bias = &params[self.bias.clone()];
-        for row in out.chunks_exact_mut(self.outputs) {
-            row.copy_from_slice(bias);
-        }
-        let w = &params[self.weight.clone()];
-        match (x.sparse, F::as_f32(w)) {
-            (Some(x), Some(w)) => {
-                if let Some(out) = F::as_f32_mut(out) {
-                    x.multiply_add(w, out, self.outputs);
+        let kept = if self.activation.needs_input() { self.outputs } else { 0 };
+        let (out, pre) = (matrix_mut(out, rows, self.outputs)?, matrix_mut(pre, rows, kept)?);
+        let (w, bias) = (&params[self.weight.clone()], &params[self.bias.clone()]);
+        let sparse = x.sparse.zip(F::as_f32(w).map(|w| Mat::new(w, self.inputs, self.outputs)));
+        let w = Mat::new(w, self.inputs, self.outputs);
+        by_columns(out, pre, 0, exec.share(rows * w.len()), &|mut out, mut pre, first| {
+            let cols = first..first + out.ncols();
+            for row in slices(&mut out) {
+                row.copy_from_slice(&bias[cols.clone()]);
+            }
+            match (sparse, F::as_f32_view(out.view_mut())) {
+                (Some((x, w)), Some(out)) => x.multiply_add(w.columns(cols), out),
+                _ => {
+                    let x = Mat::new(x.dense, rows, self.inputs);
+                    matmul_in(exec.precision, out.view_mut(), x, w.columns(cols), true)?;
                 }
             }
-            _ => {
-                let (x, w) = (Mat::new(x.dense, rows, self.inputs), Mat::new(w, self.inputs, self.outputs));
-                matmul_in(precision, out, x, w, true)?;
+            let finish = |out: &mut [F], pre: &mut [F]| {
+                if self.activation.needs_input() {
+                    pre.copy_from_slice(out);
+                }
+                self.activation.forward(out);
+            };
+            match (out.as_slice_mut(), pre.as_slice_mut()) {
+                (Some(out), Some(pre)) => finish(out, pre),
+                _ => slices(&mut out).zip(slices(&mut pre)).for_each(|(out, pre)| finish(out, pre)),
             }
-        }
-        if self.activation.needs_input() {
-            pre[..out.len()].copy_from_slice(out);
-        }
-        self.activation.forward(out);
-        Ok(())
+            Ok(())
+        })
     }
 
-    /// The backward pass but for the parameters. On entry `delta` is ∂/∂out `[rows, outputs]`, afterwards ∂/∂(x W + b); if
-    /// wanted, `dx = δ Wᵀ` `[rows, inputs]`.
+    /// Back from δ = ∂/∂(x W + b) `[rows, outputs]` to the input x = f(a): `dx = δ Wᵀ ⊙ f′(a)` `[rows, inputs]`, where f is the
+    /// activation of the layer before, with what [`Activation::backward`] wants of it; ∂/∂x itself without one.
     ///
-    /// `saved` is what [`Activation::backward`] wants: the layer's output, or `pre`.
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) if there are fewer values.
     pub fn backward<F: Real>(
         &self,
         params: &[F],
-        saved: &[F],
-        delta: &mut [F],
-        dx: Option<&mut [F]>,
-        precision: Precision,
+        delta: &[F],
+        dx: &mut [F],
+        before: Option<(Activation, &[F])>,
+        exec: Exec,
     ) -> Result<()> {
-        self.activation.backward(delta, &saved[..delta.len()]);
-        let Some(dx) = dx else { return Ok(()) };
-        let w = Mat::new(&params[self.weight.clone()], self.inputs, self.outputs);
-        matmul_in(precision, dx, Mat::new(delta, delta.len() / self.outputs, self.outputs), w.t(), false)
+        let rows = delta.len() / self.outputs;
+        let (w, delta) = (&params[self.weight.clone()], Mat::new(delta, rows, self.outputs));
+        let (w, dx) = (Mat::new(w, self.inputs, self.outputs), matrix_mut(dx, rows, self.inputs)?);
+        let none = matrix_mut(&mut [], rows, 0)?;
+        by_columns(dx, none, 0, exec.share(rows * w.len()), &|mut dx, _, first| {
+            let inputs = first..first + dx.ncols();
+            matmul_in(exec.precision, dx.view_mut(), delta, w.rows(inputs.clone()).t(), false)?;
+            let Some((activation, saved)) = before else { return Ok(()) };
+            match dx.as_slice_mut() {
+                Some(dx) => activation.backward(dx, &saved[..dx.len()]),
+                None => slices(&mut dx)
+                    .zip(saved.chunks_exact(self.inputs))
+                    .for_each(|(dx, saved)| activation.backward(dx, &saved[inputs.clone()])),
+            }
+            Ok(())
+        })
     }
 
-    /// ∂/∂W = xᵀ δ of the weights that leave some of the `inputs`: `[inputs.len(), outputs]`, added to `gradient` if so asked.
-    /// With a sparse x the inputs begin and end with a [run](crate::numeric::block_sparse::RUN).
+    /// ∂/∂W = xᵀ δ of the weights that leave some of the `inputs`: `[inputs.len(), outputs]`. With a sparse x the inputs begin
+    /// and end with a [run](crate::numeric::block_sparse::RUN).
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) if there are fewer values.
     pub fn weight_gradient<F: Real>(
         &self,
         inputs: Range<usize>,
         x: Input<'_, F>,
         delta: &[F],
         gradient: &mut [F],
-        accumulate: bool,
         precision: Precision,
     ) -> Result<()> {
         let rows = delta.len() / self.outputs;
         if let (Some(x), Some(delta)) = (x.sparse, F::as_f32(delta)) {
             if let Some(gradient) = F::as_f32_mut(gradient) {
-                x.transposed_multiply(runs(&inputs), delta, gradient, self.outputs, accumulate);
+                x.transposed_multiply(runs(&inputs), delta, gradient, self.outputs);
             }
             return Ok(());
         }
+        let gradient = matrix_mut(gradient, inputs.len(), self.outputs)?;
         let x = Mat::new(x.dense, rows, self.inputs).columns(inputs);
-        matmul_in(precision, gradient, x.t(), Mat::new(delta, rows, self.outputs), accumulate)
+        matmul_in(precision, gradient, x.t(), Mat::new(delta, rows, self.outputs), false)
     }
 
-    /// ∂/∂b = Σ_rows δ `[outputs]`, added to `gradient` if so asked.
-    pub fn bias_gradient<F: Real>(&self, delta: &[F], gradient: &mut [F], accumulate: bool) {
-        if !accumulate {
-            gradient.fill(F::zero());
-        }
+    /// ∂/∂b = Σ_rows δ `[outputs]`.
+    pub fn bias_gradient<F: Real>(&self, delta: &[F], gradient: &mut [F]) {
+        gradient.fill(F::zero());
         vmath::add_columns(gradient, delta);
     }
+}
+
+/// How a layer is computed.
+#[derive(Clone, Copy, Debug)]
+pub struct Exec {
+    /// Of the dense products.
+    pub precision: Precision,
+    /// Threads of the rayon pool in which it is called.
+    pub threads: usize,
+}
+
+impl Default for Exec {
+    /// `f32`, one thread.
+    fn default() -> Self {
+        Self { precision: Precision::F32, threads: 1 }
+    }
+}
+
+/// Multiply-adds for which it does not pay to call another thread: a microsecond's.
+const ALONE: usize = 1 << 16;
+
+impl Exec {
+    /// Threads for so many multiply-adds.
+    fn share(self, work: usize) -> usize {
+        if work < ALONE { 1 } else { self.threads }
+    }
+}
+
+/// The rows of a matrix whose rows are contiguous.
+fn slices<'a, F>(matrix: &'a mut ArrayViewMut2<'_, F>) -> impl Iterator<Item = &'a mut [F]> {
+    matrix.rows_mut().into_iter().map(|row| row.into_slice().unwrap_or_default())
 }
 
 /// What a layer is fed: x `[rows, inputs]`, and the same without its zeros where that pays.

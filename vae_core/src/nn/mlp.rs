@@ -1,9 +1,9 @@
 //! A multi-layer perceptron: hidden layers and a linear head, with the buffers for its two passes.
 
 use super::activation::Activation;
-use super::dense::{Dense, Input};
+use super::dense::{Dense, Exec, Input};
 use super::params::Layout;
-use crate::numeric::{Precision, Real};
+use crate::numeric::Real;
 use crate::{Error, Result};
 
 /// An MLP: any number of hidden layers, then a linear head. It holds places, not numbers.
@@ -20,20 +20,11 @@ pub struct Trace<F> {
     pre: Vec<Vec<F>>,
     deltas: Vec<Vec<F>>,
     max_rows: usize,
-    precision: Precision,
+    /// How the passes are computed: at first, in `f32` on one thread.
+    pub exec: Exec,
 }
 
 impl<F> Trace<F> {
-    /// From now on the dense products of the passes are in this precision (at first, `f32`).
-    pub fn set_precision(&mut self, precision: Precision) {
-        self.precision = precision;
-    }
-
-    /// The precision of its passes.
-    pub fn precision(&self) -> Precision {
-        self.precision
-    }
-
     /// The head's output of the last forward pass `[rows, head]`.
     pub fn head(&self) -> &[F] {
         self.outputs.last().map_or(&[], Vec::as_slice)
@@ -94,7 +85,7 @@ impl Mlp {
             pre: self.layers.iter().map(|l| buffer(l.activation.needs_input(), l)).collect(),
             deltas: self.layers.iter().map(|l| buffer(backward, l)).collect(),
             max_rows,
-            precision: Precision::F32,
+            exec: Exec::default(),
         }
     }
 
@@ -104,7 +95,7 @@ impl Mlp {
         for (k, layer) in self.layers.iter().enumerate() {
             let (before, here) = trace.outputs.split_at_mut(k);
             let input = before.last().map_or(x, |h| Input::dense(h));
-            layer.forward(params, input, &mut here[0], &mut trace.pre[k], rows, trace.precision)?;
+            layer.forward(params, input, &mut here[0], &mut trace.pre[k], rows, trace.exec)?;
         }
         Ok(())
     }
@@ -119,10 +110,20 @@ impl Mlp {
     ) -> Result<()> {
         self.check_rows(rows, trace.max_rows)?;
         for (k, layer) in self.layers.iter().enumerate().rev() {
-            let saved = if layer.activation.needs_input() { &trace.pre[k] } else { &trace.outputs[k] };
             let (before, here) = trace.deltas.split_at_mut(k);
-            let next = if k == 0 { dx.as_deref_mut() } else { before.last_mut().map(Vec::as_mut_slice) };
-            layer.backward(params, saved, &mut here[0][..rows * layer.outputs], next, trace.precision)?;
+            let delta = &here[0][..rows * layer.outputs];
+            match before.last_mut() {
+                Some(next) => {
+                    let activation = self.layers[k - 1].activation;
+                    let saved = if activation.needs_input() { &trace.pre[k - 1] } else { &trace.outputs[k - 1] };
+                    layer.backward(params, delta, next, Some((activation, saved)), trace.exec)?;
+                }
+                None => {
+                    if let Some(dx) = dx.as_deref_mut() {
+                        layer.backward(params, delta, dx, None, trace.exec)?;
+                    }
+                }
+            }
         }
         Ok(())
     }

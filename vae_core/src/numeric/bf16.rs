@@ -18,6 +18,7 @@
 
 use std::cell::RefCell;
 
+use ndarray::ArrayViewMut2;
 use pulp::Arch;
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +61,7 @@ fn rounded_bits(x: f32) -> u32 {
 
 /// `C ← A·B`, or `C ← C + A·B`, of A and B rounded; shapes were checked by [`matmul`](super::gemm::matmul), and the inner one
 /// is not 0.
-pub(super) fn multiply(arch: Arch, c: &mut [f32], a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool) {
+pub(super) fn multiply(arch: Arch, c: ArrayViewMut2<'_, f32>, a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool) {
     if c.is_empty() {
         return;
     }
@@ -96,11 +97,12 @@ mod pairs {
     use std::mem::transmute;
     use std::ops::Range;
 
+    use ndarray::{ArrayViewMut2, s};
     use pulp::x86::V4;
     use pulp::{Simd, f32x16, u32x16};
 
     use super::super::gemm::Mat;
-    use super::super::product::{load_row, panels, store_row, transpose, with_vectors};
+    use super::super::product::{load_row, panels, store_row, take, transpose, with_vectors};
     use super::rounded_bits;
 
     /// Values of the inner index in a block of B; even. With 64 columns, 32 KiB.
@@ -128,7 +130,7 @@ mod pairs {
     }
 
     /// As the function above. `simd` proves that the machine has AVX-512.
-    pub(super) fn multiply(simd: V4, c: &mut [f32], a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool) {
+    pub(super) fn multiply(simd: V4, c: ArrayViewMut2<'_, f32>, a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool) {
         assert!(std::is_x86_feature_detected!("avx512bf16"), "`isa::bf16` gives no path without it");
         // SAFETY: a `V4` exists only where all of these features but the last were found, and the last was found above.
         BUFFERS.with_borrow_mut(|buffers| unsafe { multiply_here(simd, c, a, b, accumulate, buffers) });
@@ -137,7 +139,7 @@ mod pairs {
     #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx2,fma")]
     fn multiply_here(
         simd: V4,
-        c: &mut [f32],
+        mut c: ArrayViewMut2<'_, f32>,
         a: Mat<'_, f32>,
         b: Mat<'_, f32>,
         accumulate: bool,
@@ -149,9 +151,9 @@ mod pairs {
             let depth = BLOCK.min(k - first);
             pack(&mut buffers.a[first / 2 * m..], a.t(), first..first + depth, 0..m, m);
         }
-        let job = Job { simd, a: &buffers.a, b, m, n, k, accumulate };
+        let job = Job { simd, a: &buffers.a, b, m, k, accumulate };
         for (col, width) in panels::<V4>(n) {
-            let packed = &mut buffers.b;
+            let (c, packed) = (c.slice_mut(s![.., col..col + width]), &mut buffers.b);
             with_vectors!(width.div_ceil(LANES), |NV| panel::<NV>(job, c, packed, col..col + width));
         }
     }
@@ -163,49 +165,47 @@ mod pairs {
         a: &'a [u32],
         b: Mat<'a, f32>,
         m: usize,
-        n: usize,
         k: usize,
         accumulate: bool,
     }
 
     /// Some columns of C, which take `NV` vectors.
     #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx2,fma")]
-    fn panel<const NV: usize>(job: Job<'_>, c: &mut [f32], packed: &mut Packed, cols: Range<usize>) {
-        let Job { m, n, k, .. } = job;
+    fn panel<const NV: usize>(job: Job<'_>, mut c: ArrayViewMut2<'_, f32>, packed: &mut Packed, cols: Range<usize>) {
+        let Job { m, k, .. } = job;
         for first in (0..k).step_by(BLOCK) {
             let depth = BLOCK.min(k - first);
             let b = &mut packed.0[..depth.div_ceil(2) * NV * LANES];
             pack(b, job.b, first..first + depth, cols.clone(), NV * LANES);
             let (a, b, load) = (&job.a[first / 2 * m..], &*b, job.accumulate || first > 0);
-            let mut row = 0;
+            let (mut row, rows) = (0, &mut c.rows_mut().into_iter());
             while row < m {
-                let (c, a, at) = (&mut c[row * n + cols.start..], &a[row..], (m, n, cols.len()));
+                let a = &a[row..];
                 row += match m - row {
-                    ROWS.. => tile::<ROWS, NV>(job.simd, c, a, b, at, load),
-                    4.. => tile::<4, NV>(job.simd, c, a, b, at, load),
-                    2.. => tile::<2, NV>(job.simd, c, a, b, at, load),
-                    _ => tile::<1, NV>(job.simd, c, a, b, at, load),
+                    ROWS.. => tile::<ROWS, NV>(job.simd, take(rows), a, b, m, load),
+                    4.. => tile::<4, NV>(job.simd, take(rows), a, b, m, load),
+                    2.. => tile::<2, NV>(job.simd, take(rows), a, b, m, load),
+                    _ => tile::<1, NV>(job.simd, take(rows), a, b, m, load),
                 };
             }
         }
     }
 
-    /// `MR` rows of C by `NV` vectors, of which `width` values exist; a and c from the tile's first element on, in rows of `m`
-    /// and `n` values. Returns the number of rows done.
+    /// `MR` rows of C by `NV` vectors; a from the tile's first element on, in rows of `m` values. Returns the number of rows done.
     #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx2,fma")]
     fn tile<const MR: usize, const NV: usize>(
         simd: V4,
-        c: &mut [f32],
+        mut c: [&mut [f32]; MR],
         a: &[u32],
         b: &[u32],
-        (m, n, width): (usize, usize, usize),
+        m: usize,
         load: bool,
     ) -> usize {
         let (b, _) = V4::as_simd_u32s(b).0.as_chunks::<NV>();
         let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
         if load {
             for i in 0..MR {
-                sums[i] = load_row(simd, &c[i * n..][..width]);
+                sums[i] = load_row(simd, c[i]);
             }
         }
         for (p, b) in b.iter().enumerate() {
@@ -219,7 +219,7 @@ mod pairs {
             }
         }
         for i in 0..MR {
-            store_row(simd, &mut c[i * n..][..width], sums[i]);
+            store_row(simd, c[i], sums[i]);
         }
         MR
     }
@@ -297,7 +297,8 @@ mod tests {
     use super::*;
     use crate::numeric::gemm::matmul_in;
     use crate::numeric::isa;
-    use crate::numeric::product::tests::{mat, values};
+    use crate::numeric::product::tests::{mat, values, view};
+    use ndarray::Axis;
     use proptest::prelude::*;
 
     /// The values of a matrix as they are stored.
@@ -339,7 +340,7 @@ mod tests {
             let mut in_f32: Option<Vec<f32>> = None;
             for (name, arch) in isa::all() {
                 let mut c = start.clone();
-                multiply(arch, &mut c, mat(&a, m, k, ta), mat(&b, k, n, tb), accumulate);
+                multiply(arch, view(&mut c, m, n), mat(&a, m, k, ta), mat(&b, k, n, tb), accumulate);
                 for i in 0..m {
                     for j in 0..n {
                         let from = if accumulate { f64::from(start[i * n + j]) } else { 0.0 };
@@ -365,23 +366,22 @@ mod tests {
             let bt = |l: usize, j: usize| if tb { b[j * k + l] } else { b[l * n + j] };
             for (name, arch) in isa::all() {
                 let mut whole = vec![0.0; m * n];
-                multiply(arch, &mut whole, mat(&a, m, k, ta), mat(&b, k, n, tb), false);
+                multiply(arch, view(&mut whole, m, n), mat(&a, m, k, ta), mat(&b, k, n, tb), false);
                 let split = (cut * m as f64) as usize;
                 let rows = |rows: std::ops::Range<usize>| {
                     let (part, mut c) = (stored(rows.len(), k, ta, |i, l| at(rows.start + i, l)), vec![0.0; rows.len() * n]);
-                    multiply(arch, &mut c, mat(&part, rows.len(), k, ta), mat(&b, k, n, tb), false);
+                    multiply(arch, view(&mut c, rows.len(), n), mat(&part, rows.len(), k, ta), mat(&b, k, n, tb), false);
                     c
                 };
                 prop_assert_eq!([rows(0..split), rows(split..m)].concat(), whole.clone(), "{}", name);
                 let split = (cut * n as f64) as usize;
-                for cols in [0..split, split..n] {
-                    let part = stored(k, cols.len(), tb, |l, j| bt(l, cols.start + j));
-                    let mut c = vec![0.0; m * cols.len()];
-                    multiply(arch, &mut c, mat(&a, m, k, ta), mat(&part, k, cols.len(), tb), false);
-                    for i in 0..m {
-                        prop_assert_eq!(&c[i * cols.len()..(i + 1) * cols.len()], &whole[i * n..][cols.clone()]);
-                    }
+                let mut c = vec![0.0; m * n];
+                let (left, right) = view(&mut c, m, n).split_at(Axis(1), split);
+                for (c, cols) in [(left, 0..split), (right, split..n)] {
+                    let b = if tb { Mat::new(&b, n, k).rows(cols).t() } else { Mat::new(&b, k, n).columns(cols) };
+                    multiply(arch, c, mat(&a, m, k, ta), b, false);
                 }
+                prop_assert_eq!(&c, &whole);
                 let split = (cut * k as f64) as usize / 2 * 2;
                 let mut c = vec![0.0; m * n];
                 for (part, accumulate) in [(0..split, false), (split..k, true)] {
@@ -389,7 +389,7 @@ mod tests {
                     let b = stored(part.len(), n, tb, |l, j| bt(part.start + l, j));
                     let (a, b) = (mat(&a, m, part.len(), ta), mat(&b, part.len(), n, tb));
                     if !part.is_empty() {
-                        multiply(arch, &mut c, a, b, accumulate);
+                        multiply(arch, view(&mut c, m, n), a, b, accumulate);
                     }
                 }
                 prop_assert_eq!(c, whole);
@@ -407,11 +407,11 @@ mod tests {
                 let (mut a, mut b) = (vec![0.5; m * k], vec![0.25; k * n]);
                 a[i * k + l] = bad;
                 let mut c = vec![0.0; m * n];
-                multiply(arch, &mut c, Mat::new(&a, m, k), Mat::new(&b, k, n), false);
+                multiply(arch, view(&mut c, m, n), Mat::new(&a, m, k), Mat::new(&b, k, n), false);
                 prop_assert!((0..m * n).all(|e| c[e].is_finite() == (e / n != i)), "{name}");
                 a[i * k + l] = 0.5;
                 b[l * n + j] = bad;
-                multiply(arch, &mut c, Mat::new(&a, m, k), Mat::new(&b, k, n), false);
+                multiply(arch, view(&mut c, m, n), Mat::new(&a, m, k), Mat::new(&b, k, n), false);
                 prop_assert!((0..m * n).all(|e| c[e].is_finite() == (e % n != j)), "{name}");
             }
         }
@@ -424,8 +424,8 @@ mod tests {
             let cols = from.min(to - 1)..to.max(from + 1);
             let (mut whole, mut part) = (vec![0.0; wide * 20], vec![0.0; cols.len() * 20]);
             let (x, delta) = (Mat::new(&x, k, wide), Mat::new(&delta, k, 20));
-            matmul_in(Precision::MixedBf16, &mut whole, x.t(), delta, false).unwrap();
-            matmul_in(Precision::MixedBf16, &mut part, x.columns(cols.clone()).t(), delta, false).unwrap();
+            matmul_in(Precision::MixedBf16, view(&mut whole, wide, 20), x.t(), delta, false).unwrap();
+            matmul_in(Precision::MixedBf16, view(&mut part, cols.len(), 20), x.columns(cols.clone()).t(), delta, false).unwrap();
             prop_assert_eq!(&part[..], &whole[cols.start * 20..cols.end * 20]);
         }
     }
@@ -433,18 +433,21 @@ mod tests {
     #[test]
     fn an_empty_inner_index_and_wrong_shapes() {
         let mut c = [1.0f32; 6];
-        matmul_in(Precision::MixedBf16, &mut c, Mat::new(&[], 2, 0), Mat::new(&[], 0, 3), true).unwrap();
+        matmul_in(Precision::MixedBf16, view(&mut c, 2, 3), Mat::new(&[], 2, 0), Mat::new(&[], 0, 3), true).unwrap();
         assert_eq!(c, [1.0; 6]);
-        matmul_in(Precision::MixedBf16, &mut c, Mat::new(&[], 2, 0), Mat::new(&[], 0, 3), false).unwrap();
+        matmul_in(Precision::MixedBf16, view(&mut c, 2, 3), Mat::new(&[], 2, 0), Mat::new(&[], 0, 3), false).unwrap();
         assert_eq!(c, [0.0; 6]);
         let x = [1.0f32; 6];
-        assert!(matmul_in(Precision::MixedBf16, &mut c, Mat::new(&x, 2, 3), Mat::new(&x, 2, 3), false).is_err());
+        assert!(
+            matmul_in(Precision::MixedBf16, view(&mut c, 2, 3), Mat::new(&x, 2, 3), Mat::new(&x, 2, 3), false).is_err()
+        );
     }
 
     #[test]
     fn doubles_stay_doubles() {
         let (third, mut c) = ([1.0f64 / 3.0], [0.0]);
-        matmul_in(Precision::MixedBf16, &mut c, Mat::new(&third, 1, 1), Mat::new(&[1.0], 1, 1), false).unwrap();
+        let view64 = ArrayViewMut2::from_shape((1, 1), &mut c[..]).unwrap();
+        matmul_in(Precision::MixedBf16, view64, Mat::new(&third, 1, 1), Mat::new(&[1.0], 1, 1), false).unwrap();
         assert_eq!(c, third);
     }
 }

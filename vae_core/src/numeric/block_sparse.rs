@@ -6,12 +6,16 @@
 //! as the dense product, so that their bits agree with it for finite weights. (A weight that is not finite
 //! does not reach rows whose pixel is zero.)
 
+use std::cell::RefCell;
 use std::ops::Range;
 
+use ndarray::{ArrayViewMut2, s};
 use pulp::{Simd, WithSimd};
 
+use super::gemm::Mat;
 use super::isa;
-use super::product::{load_row, panels, store_row, with_vectors};
+use super::product::{aligned, load_row, panels, store_row, with_vectors};
+use crate::threads::join;
 
 /// Pixels in a run.
 pub const RUN: usize = 4;
@@ -33,28 +37,14 @@ impl BlockSparse {
     /// Room for `max_rows` rows of `d` values.
     pub fn new(max_rows: usize, d: usize) -> Self {
         let runs = d.div_ceil(RUN);
-        // one place more than needed: `fill` writes before it knows whether to keep
-        let places = runs * max_rows + 1;
+        let places = runs * max_rows;
         Self { d, max_rows, counts: vec![0; runs], rows: vec![0; places], values: vec![[0.0; RUN]; places] }
     }
 
-    /// Takes over x `[M, D]`. Rows beyond `max_rows` are left out.
-    pub fn fill(&mut self, x: &[f32]) {
-        self.counts.fill(0);
-        let d = self.d.max(1);
-        for (row, x) in x.chunks_exact(d).take(self.max_rows).enumerate() {
-            let (whole, rest) = x.as_chunks::<RUN>();
-            let mut last = [0.0; RUN];
-            last[..rest.len()].copy_from_slice(rest);
-            let runs = whole.iter().copied().chain((!rest.is_empty()).then_some(last));
-            for (run, (values, count)) in runs.zip(&mut self.counts).enumerate() {
-                let place = run * self.max_rows + *count;
-                self.values[place] = values;
-                self.rows[place] = row as u32;
-                // without a branch: which runs are zero cannot be foreseen
-                *count += usize::from(values.map(f32::to_bits) != [0; RUN]);
-            }
-        }
+    /// Takes over x `[M, D]`, on so many threads of the rayon pool in which it is called. Rows beyond `max_rows` are left out.
+    pub fn fill(&mut self, x: &[f32], threads: usize) {
+        let lists = Lists { first: 0, counts: &mut self.counts, rows: &mut self.rows, values: &mut self.values };
+        lists.fill(x, (self.d, self.max_rows), threads);
     }
 
     /// The share of x's runs that are not all zero, without taking it over (and as if its rows were one).
@@ -64,13 +54,13 @@ impl BlockSparse {
     }
 
     /// `out ← out + x W`; W `[D, n]`, out `[M, n]`.
-    pub fn multiply_add(&self, w: &[f32], out: &mut [f32], n: usize) {
-        isa::arch().dispatch(Forward { x: self, w, out, n });
+    pub fn multiply_add(&self, w: Mat<'_, f32>, out: ArrayViewMut2<'_, f32>) {
+        SUMS.with_borrow_mut(|sums| isa::arch().dispatch(Forward { x: self, w, out, sums }));
     }
 
-    /// `out ← xᵀ δ`, or `out ← out + xᵀ δ`, for the pixels of some `runs`; δ `[M, n]`, out `[pixels of these runs, n]`.
-    pub fn transposed_multiply(&self, runs: Range<usize>, delta: &[f32], out: &mut [f32], n: usize, accumulate: bool) {
-        isa::arch().dispatch(Backward { x: self, runs, delta, out, n, accumulate });
+    /// `out ← xᵀ δ` for the pixels of some `runs`; δ `[M, n]`, out `[pixels of these runs, n]`.
+    pub fn transposed_multiply(&self, runs: Range<usize>, delta: &[f32], out: &mut [f32], n: usize) {
+        isa::arch().dispatch(Backward { x: self, runs, delta, out, n });
     }
 
     /// The rows in which a run of columns is not all zero, and its values there.
@@ -81,11 +71,55 @@ impl BlockSparse {
     }
 }
 
+/// The lists of some neighbouring runs, from the `first` on.
+struct Lists<'a> {
+    first: usize,
+    counts: &'a mut [usize],
+    rows: &'a mut [u32],
+    values: &'a mut [[f32; RUN]],
+}
+
+impl Lists<'_> {
+    fn fill(self, x: &[f32], (d, max_rows): (usize, usize), threads: usize) {
+        let Self { first, counts, rows, values } = self;
+        if threads > 1 && counts.len() > 1 {
+            let half = counts.len() / 2;
+            let (counts, counts_right) = counts.split_at_mut(half);
+            let (rows, rows_right) = rows.split_at_mut(half * max_rows);
+            let (values, values_right) = values.split_at_mut(half * max_rows);
+            let left = Lists { first, counts, rows, values };
+            let right = Lists { first: first + half, counts: counts_right, rows: rows_right, values: values_right };
+            let shape = (d, max_rows);
+            join(|| left.fill(x, shape, threads / 2), || right.fill(x, shape, threads - threads / 2));
+            return;
+        }
+        counts.fill(0);
+        for (row, x) in x.chunks_exact(d.max(1)).take(max_rows).enumerate() {
+            let (whole, rest) = x[first * RUN..].as_chunks::<RUN>();
+            let mut last = [0.0; RUN];
+            last[..rest.len()].copy_from_slice(rest);
+            let runs = whole.iter().copied().chain((!rest.is_empty()).then_some(last));
+            for (run, (run_values, count)) in runs.zip(counts.iter_mut()).enumerate() {
+                let place = run * max_rows + *count;
+                values[place] = run_values;
+                rows[place] = row as u32;
+                // without a branch: which runs are zero cannot be foreseen
+                *count += usize::from(run_values.map(f32::to_bits) != [0; RUN]);
+            }
+        }
+    }
+}
+
+thread_local! {
+    /// Sums of a panel's columns: one buffer for each thread, as large as it was ever needed.
+    static SUMS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
 struct Forward<'a> {
     x: &'a BlockSparse,
-    w: &'a [f32],
-    out: &'a mut [f32],
-    n: usize,
+    w: Mat<'a, f32>,
+    out: ArrayViewMut2<'a, f32>,
+    sums: &'a mut Vec<f32>,
 }
 
 impl WithSimd for Forward<'_> {
@@ -93,23 +127,23 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, w, out, n } = self;
-        for (col, width) in panels::<S>(n) {
+        let Self { x, w, mut out, sums } = self;
+        for (col, width) in panels::<S>(out.ncols()) {
+            let (w, out) = (w.columns(col..col + width), out.slice_mut(s![.., col..col + width]));
+            let sums = aligned(sums, out.nrows() * width.next_multiple_of(S::F32_LANES));
             with_vectors!(width.div_ceil(S::F32_LANES), |NV| {
-                simd.vectorize(ForwardPanel::<NV> { x, w, out: &mut *out, n, col, width })
+                simd.vectorize(ForwardPanel::<NV> { x, w, out, sums })
             });
         }
     }
 }
 
-/// Columns `col..col + width` of [`Forward`]: a run's weights stay in registers while the rows pass.
+/// Some columns of [`Forward`]: a run's weights stay in registers while the rows' sums, in the first-level cache, pass.
 struct ForwardPanel<'a, const NV: usize> {
     x: &'a BlockSparse,
-    w: &'a [f32],
-    out: &'a mut [f32],
-    n: usize,
-    col: usize,
-    width: usize,
+    w: Mat<'a, f32>,
+    out: ArrayViewMut2<'a, f32>,
+    sums: &'a mut [f32],
 }
 
 impl<const NV: usize> WithSimd for ForwardPanel<'_, NV> {
@@ -117,23 +151,30 @@ impl<const NV: usize> WithSimd for ForwardPanel<'_, NV> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, w, out, n, col, width } = self;
+        let Self { x, w, mut out, sums } = self;
+        let width = out.ncols();
+        let (sums, _) = S::as_mut_simd_f32s(sums).0.as_chunks_mut::<NV>();
+        for (row, sums) in out.rows().into_iter().zip(&mut *sums) {
+            *sums = load_row(simd, row.to_slice().unwrap_or_default());
+        }
         for run in 0..x.counts.len() {
             let mut weights = [[simd.splat_f32s(0.0); NV]; RUN];
             for (pixel, weights) in (run * RUN..x.d).zip(&mut weights) {
-                *weights = load_row(simd, &w[pixel * n + col..][..width]);
+                *weights = load_row(simd, &w.data[pixel * w.stride..][..width]);
             }
             for (row, values) in x.run(run) {
-                let place = &mut out[row * n + col..][..width];
-                let mut sums: [S::f32s; NV] = load_row(simd, place);
+                let mut row_sums = sums[row];
                 for i in 0..RUN {
                     let value = simd.splat_f32s(values[i]);
                     for v in 0..NV {
-                        sums[v] = simd.mul_add_e_f32s(value, weights[i][v], sums[v]);
+                        row_sums[v] = simd.mul_add_e_f32s(value, weights[i][v], row_sums[v]);
                     }
                 }
-                store_row(simd, place, sums);
+                sums[row] = row_sums;
             }
+        }
+        for (row, sums) in out.rows_mut().into_iter().zip(sums) {
+            store_row(simd, row.into_slice().unwrap_or_default(), *sums);
         }
     }
 }
@@ -144,7 +185,6 @@ struct Backward<'a> {
     delta: &'a [f32],
     out: &'a mut [f32],
     n: usize,
-    accumulate: bool,
 }
 
 impl WithSimd for Backward<'_> {
@@ -152,11 +192,11 @@ impl WithSimd for Backward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, runs, delta, out, n, accumulate } = self;
+        let Self { x, runs, delta, out, n } = self;
         for (col, width) in panels::<S>(n) {
             let (runs, out) = (runs.clone(), &mut *out);
             with_vectors!(width.div_ceil(S::F32_LANES), |NV| {
-                simd.vectorize(BackwardPanel::<NV> { x, runs, delta, out, n, col, width, accumulate })
+                simd.vectorize(BackwardPanel::<NV> { x, runs, delta, out, n, col, width })
             });
         }
     }
@@ -171,7 +211,6 @@ struct BackwardPanel<'a, const NV: usize> {
     n: usize,
     col: usize,
     width: usize,
-    accumulate: bool,
 }
 
 impl<const NV: usize> WithSimd for BackwardPanel<'_, NV> {
@@ -179,18 +218,11 @@ impl<const NV: usize> WithSimd for BackwardPanel<'_, NV> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, runs, delta, out, n, col, width, accumulate } = self;
+        let Self { x, runs, delta, out, n, col, width } = self;
         let first = runs.start * RUN;
         for run in runs {
             let pixels = RUN.min(x.d - run * RUN);
             let mut sums = [[simd.splat_f32s(0.0); NV]; RUN];
-            if accumulate {
-                for i in 0..RUN {
-                    if i < pixels {
-                        sums[i] = load_row(simd, &out[(run * RUN + i - first) * n + col..][..width]);
-                    }
-                }
-            }
             for (row, values) in x.run(run) {
                 let delta: [S::f32s; NV] = load_row(simd, &delta[row * n + col..][..width]);
                 for i in 0..RUN {
@@ -213,7 +245,8 @@ impl<const NV: usize> WithSimd for BackwardPanel<'_, NV> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::numeric::gemm::{Mat, matmul};
+    use crate::numeric::gemm::{matmul, matrix_mut};
+    use ndarray::Axis;
     use proptest::prelude::*;
 
     /// x `[m, d]` with about `share` of its pixels not zero, in patches.
@@ -224,30 +257,33 @@ mod tests {
     proptest! {
         #[test]
         fn both_products_have_the_bits_of_the_dense_ones(
-            m in 0usize..40, d in 1usize..60, n in 1usize..140, share in 0.0f32..1.0, cut in 0.0f64..1.0,
+            m in 0usize..40, d in 1usize..60, n in 1usize..140, share in 0.0f32..1.0, cut in 0.0f64..1.0, threads in 1usize..4,
         ) {
             let x = image(m, d, share);
             let (w, delta): (Vec<f32>, Vec<f32>) =
                 ((0..d * n).map(|i| (i as f32).sin()).collect(), (0..m * n).map(|i| (i as f32 * 0.3).cos()).collect());
             let mut sparse = BlockSparse::new(m + 2, d);
-            sparse.fill(&image(m, d, 0.9)); // old contents must not matter
-            sparse.fill(&x);
+            sparse.fill(&image(m, d, 0.9), 1); // old contents must not matter
+            sparse.fill(&x, threads);
             let density = BlockSparse::share(&x);
             prop_assert!((0.0..=1.0).contains(&density));
 
             let (mut out, mut dense) = (vec![0.5; m * n], vec![0.5; m * n]);
-            sparse.multiply_add(&w, &mut out, n);
+            let half = n / 2;
+            let (left, right) = matrix_mut(&mut out, m, n).unwrap().split_at(Axis(1), half);
+            sparse.multiply_add(Mat::new(&w, d, n).columns(0..half), left);
+            sparse.multiply_add(Mat::new(&w, d, n).columns(half..n), right);
             matmul(&mut dense, Mat::new(&x, m, d), Mat::new(&w, d, n), true).unwrap();
             prop_assert_eq!(out, dense);
 
             let mut dense = vec![0.25; d * n];
-            matmul(&mut dense, Mat::new(&x, m, d).t(), Mat::new(&delta, m, n), true).unwrap();
+            matmul(&mut dense, Mat::new(&x, m, d).t(), Mat::new(&delta, m, n), false).unwrap();
             let runs = d.div_ceil(RUN);
             let split = (cut * runs as f64) as usize;
             for part in [0..split, split..runs] {
                 let pixels = part.start * RUN..(part.end * RUN).min(d).max(part.start * RUN);
                 let mut out = vec![0.25; pixels.len() * n];
-                sparse.transposed_multiply(part, &delta, &mut out, n, true);
+                sparse.transposed_multiply(part, &delta, &mut out, n);
                 prop_assert_eq!(&out, &dense[pixels.start * n..pixels.end * n]);
             }
         }
@@ -258,9 +294,9 @@ mod tests {
         let mut sparse = BlockSparse::new(1, 5);
         let x = [0.0, 0.0, 0.0, 0.0, f32::NAN];
         assert!((BlockSparse::share(&x) - 0.5).abs() < 1e-12);
-        sparse.fill(&x);
+        sparse.fill(&x, 1);
         let mut out = [0.0; 2];
-        sparse.multiply_add(&[1.0; 10], &mut out, 2);
+        sparse.multiply_add(Mat::new(&[1.0; 10], 5, 2), matrix_mut(&mut out, 1, 2).unwrap());
         assert!(out.iter().all(|v| v.is_nan()));
     }
 }

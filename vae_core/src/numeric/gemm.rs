@@ -1,8 +1,21 @@
 //! Matrix products: one checked function; `f32` runs on the kernel in `product.rs`, `f64`, the plain reference, on
 //! the `gemm` crate.
 
+use ndarray::ArrayViewMut2;
+
 use super::{Precision, Real};
 use crate::{Error, Result};
+
+/// The first `rows × cols` values of `data`, row by row, to be changed, and to be cut into columns.
+///
+/// # Errors
+/// [`Error::Shape`] if there are not so many.
+pub fn matrix_mut<F>(data: &mut [F], rows: usize, cols: usize) -> Result<ArrayViewMut2<'_, F>> {
+    let (expected, found) = (|| format!("{rows} rows of {cols} values"), format!("{} values", data.len()));
+    let too_few = || Error::Shape { what: "matrix", expected: expected(), found: found.clone() };
+    let values = rows.checked_mul(cols).and_then(|n| data.get_mut(..n)).ok_or_else(too_few)?;
+    ArrayViewMut2::from_shape((rows, cols), values).map_err(|_| too_few())
+}
 
 /// A row-major matrix, or its transpose, seen through a slice.
 #[derive(Clone, Copy, Debug)]
@@ -29,9 +42,20 @@ impl<'a, F> Mat<'a, F> {
         Self { data: &self.data[start..], cols: columns.len(), ..self }
     }
 
+    /// Some of the stored rows, without moving anything.
+    pub fn rows(self, rows: std::ops::Range<usize>) -> Self {
+        let start = (rows.start * self.stride).min(self.data.len());
+        Self { data: &self.data[start..], rows: rows.len(), ..self }
+    }
+
     /// The transpose, without moving anything.
     pub fn t(self) -> Self {
         Self { transposed: !self.transposed, ..self }
+    }
+
+    /// Stored rows × columns.
+    pub(crate) fn len(&self) -> usize {
+        self.rows * self.cols
     }
 
     pub(super) fn shape(&self) -> (usize, usize) {
@@ -56,27 +80,29 @@ impl<'a, F> Mat<'a, F> {
 /// # Errors
 /// [`Error::Shape`] if the shapes do not fit each other or their slices.
 pub fn matmul<F: Real>(c: &mut [F], a: Mat<'_, F>, b: Mat<'_, F>, accumulate: bool) -> Result<()> {
-    matmul_in(Precision::F32, c, a, b, accumulate)
+    let ((m, _), (_, n)) = (a.shape(), b.shape());
+    matmul_in(Precision::F32, matrix_mut(c, m, n)?, a, b, accumulate)
 }
 
-/// [`matmul`] in this precision, which means something for `f32` only.
+/// [`matmul`] in this precision, which means something for `f32` only, into some columns of a matrix.
 ///
 /// # Errors
 /// As there.
 pub fn matmul_in<F: Real>(
     precision: Precision,
-    c: &mut [F],
+    mut c: ArrayViewMut2<'_, F>,
     a: Mat<'_, F>,
     b: Mat<'_, F>,
     accumulate: bool,
 ) -> Result<()> {
     let ((m, k), (kb, n)) = (a.shape(), b.shape());
-    let c_fits = m.checked_mul(n).is_some_and(|len| len <= c.len());
+    let in_rows = c.nrows() == 0 || c.ncols() <= 1 || c.strides()[1] == 1;
+    let c_fits = c.dim() == (m, n) && in_rows;
     if k != kb || !a.fits() || !b.fits() || !c_fits {
         return Err(Error::Shape {
             what: "matrix product",
-            expected: format!("A [m, k] · B [k, n] within their slices and C of at least {m}×{n} values"),
-            found: format!("A [{m}, {k}], B [{kb}, {n}], C of {} values", c.len()),
+            expected: format!("A [m, k] · B [k, n] within their slices, and C [{m}, {n}] in rows"),
+            found: format!("A [{m}, {k}], B [{kb}, {n}], C {:?}", c.shape()),
         });
     }
     if m == 0 || n == 0 {
@@ -84,11 +110,11 @@ pub fn matmul_in<F: Real>(
     }
     if k == 0 {
         if !accumulate {
-            c[..m * n].fill(F::zero());
+            c.fill(F::zero());
         }
         return Ok(());
     }
-    F::multiply(precision, &mut c[..m * n], a, b, accumulate);
+    F::multiply(precision, c, a, b, accumulate);
     Ok(())
 }
 

@@ -11,6 +11,7 @@
 
 use std::cell::RefCell;
 
+use ndarray::{ArrayViewMut1, ArrayViewMut2, s};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::gemm::Mat;
@@ -28,7 +29,7 @@ thread_local! {
 }
 
 /// `C ← A·B`, or `C ← C + A·B`; shapes were checked by [`matmul`](super::gemm::matmul), and the inner one is not 0.
-pub(super) fn multiply(arch: Arch, c: &mut [f32], a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool) {
+pub(super) fn multiply(arch: Arch, c: ArrayViewMut2<'_, f32>, a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool) {
     if c.is_empty() {
         return;
     }
@@ -61,7 +62,7 @@ macro_rules! with_vectors {
 pub(super) use with_vectors;
 
 struct Product<'a> {
-    c: &'a mut [f32],
+    c: ArrayViewMut2<'a, f32>,
     a: Mat<'a, f32>,
     b: Mat<'a, f32>,
     accumulate: bool,
@@ -73,13 +74,9 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { c, a, b, accumulate, packed } = self;
+        let Self { mut c, a, b, accumulate, packed } = self;
         let (k, n) = b.shape();
-        let padded = n.next_multiple_of(S::F32_LANES);
-        let depth = BLOCK.min(k);
-        packed.resize((depth * padded + LINE).max(packed.len()), 0.0);
-        let skip = packed.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
-        let packed = &mut packed[skip..];
+        let packed = aligned(packed, BLOCK.min(k) * n.next_multiple_of(S::F32_LANES));
         for first in (0..k).step_by(BLOCK) {
             let depth = BLOCK.min(k - first);
             for band in (0..depth).step_by(BAND) {
@@ -94,8 +91,8 @@ impl WithSimd for Product<'_> {
             for (col, width) in panels::<S>(n) {
                 let stride = width.next_multiple_of(S::F32_LANES);
                 let packed = &packed[col * depth..][..depth * stride];
-                let (c, load) = (&mut c[col..], accumulate || first > 0);
-                let place = Place { row: 0, first, n, width, load };
+                let c = c.slice_mut(s![.., col..col + width]);
+                let place = Place { row: 0, first, width, load: accumulate || first > 0 };
                 with_vectors!(stride / S::F32_LANES, |NV| tiles::<S, NV>(simd, c, a, packed, place));
             }
         }
@@ -103,7 +100,15 @@ impl WithSimd for Product<'_> {
 }
 
 /// Values in a cache line.
-const LINE: usize = 16;
+pub(super) const LINE: usize = 16;
+
+/// A part of a buffer that begins with a cache line, with room for so many values; it holds what it may.
+#[inline(always)]
+pub(super) fn aligned(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    buffer.resize((len + LINE).max(buffer.len()), 0.0);
+    let skip = buffer.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+    &mut buffer[skip..][..len]
+}
 
 /// A block of B: `depth` rows from `first` on, `width` columns from `col` on.
 #[derive(Clone, Copy)]
@@ -128,23 +133,31 @@ pub(super) fn panels<S: Simd>(n: usize) -> impl Iterator<Item = (usize, usize)> 
 
 /// What a packed block of B, `NV` vectors wide, adds to its columns of C.
 #[inline(always)]
-fn tiles<S: Simd, const NV: usize>(simd: S, c: &mut [f32], a: Mat<'_, f32>, b: &[f32], place: Place) {
+fn tiles<S: Simd, const NV: usize>(simd: S, mut c: ArrayViewMut2<'_, f32>, a: Mat<'_, f32>, b: &[f32], place: Place) {
     let (m, _) = a.shape();
     let mut row = 0;
+    let rows = &mut c.rows_mut().into_iter();
     while row < m {
-        let c = &mut c[row * place.n..];
         let place = Place { row, ..place };
         row += match (m - row, a.transposed) {
-            (ROWS.., false) => simd.vectorize(Tile::<ROWS, NV, false> { c, a, b, place }),
-            (4.., false) => simd.vectorize(Tile::<4, NV, false> { c, a, b, place }),
-            (2.., false) => simd.vectorize(Tile::<2, NV, false> { c, a, b, place }),
-            (_, false) => simd.vectorize(Tile::<1, NV, false> { c, a, b, place }),
-            (ROWS.., true) => simd.vectorize(Tile::<ROWS, NV, true> { c, a, b, place }),
-            (4.., true) => simd.vectorize(Tile::<4, NV, true> { c, a, b, place }),
-            (2.., true) => simd.vectorize(Tile::<2, NV, true> { c, a, b, place }),
-            (_, true) => simd.vectorize(Tile::<1, NV, true> { c, a, b, place }),
+            (ROWS.., false) => simd.vectorize(Tile::<ROWS, NV, false> { c: take(rows), a, b, place }),
+            (4.., false) => simd.vectorize(Tile::<4, NV, false> { c: take(rows), a, b, place }),
+            (2.., false) => simd.vectorize(Tile::<2, NV, false> { c: take(rows), a, b, place }),
+            (_, false) => simd.vectorize(Tile::<1, NV, false> { c: take(rows), a, b, place }),
+            (ROWS.., true) => simd.vectorize(Tile::<ROWS, NV, true> { c: take(rows), a, b, place }),
+            (4.., true) => simd.vectorize(Tile::<4, NV, true> { c: take(rows), a, b, place }),
+            (2.., true) => simd.vectorize(Tile::<2, NV, true> { c: take(rows), a, b, place }),
+            (_, true) => simd.vectorize(Tile::<1, NV, true> { c: take(rows), a, b, place }),
         };
     }
+}
+
+/// The next rows.
+#[inline(always)]
+pub(super) fn take<'a, const MR: usize>(
+    rows: &mut impl Iterator<Item = ArrayViewMut1<'a, f32>>,
+) -> [&'a mut [f32]; MR] {
+    std::array::from_fn(|_| rows.next().and_then(ArrayViewMut1::into_slice).unwrap_or_default())
 }
 
 /// Copies a block of B into rows of `NV` vectors, padded with zeros.
@@ -218,21 +231,20 @@ pub(super) fn transpose(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
     [column(0), column(1), column(2), column(3)]
 }
 
-/// Where a tile lies: its first row of C, the first row of B's block, the width of C, the columns of the panel that exist, and
-/// whether the sums go on from what C holds.
+/// Where a tile lies: its first row of C, the first row of B's block, the width of both, and whether the sums go on from what C
+/// holds.
 #[derive(Clone, Copy)]
 struct Place {
     row: usize,
     first: usize,
-    n: usize,
     width: usize,
     load: bool,
 }
 
 /// `MR` rows of C by `NV` vectors; `T` if A is transposed. Its output is the number of rows done.
 struct Tile<'a, const MR: usize, const NV: usize, const T: bool> {
-    /// C from the tile's first element on.
-    c: &'a mut [f32],
+    /// The tile's part of each row.
+    c: [&'a mut [f32]; MR],
     a: Mat<'a, f32>,
     b: &'a [f32],
     place: Place,
@@ -243,13 +255,13 @@ impl<const MR: usize, const NV: usize, const T: bool> WithSimd for Tile<'_, MR, 
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> usize {
-        let Self { c, a, b, place: Place { row, first, n, width, load } } = self;
+        let Self { c, a, b, place: Place { row, first, width, load } } = self;
         let (b, _) = S::as_simd_f32s(b).0.as_chunks::<NV>();
         let depth = b.len();
         let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
         if load {
             for i in 0..MR {
-                sums[i] = load_row(simd, &c[i * n..][..width]);
+                sums[i] = load_row(simd, &c[i][..width]);
             }
         }
         // Loops over indices, which the compiler unrolls early enough to keep all sums in registers.
@@ -267,7 +279,7 @@ impl<const MR: usize, const NV: usize, const T: bool> WithSimd for Tile<'_, MR, 
             }
         }
         for i in 0..MR {
-            store_row(simd, &mut c[i * n..][..width], sums[i]);
+            store_row(simd, &mut c[i][..width], sums[i]);
         }
         MR
     }
@@ -308,12 +320,18 @@ pub(super) fn store_row<S: Simd, const NV: usize>(simd: S, to: &mut [f32], row: 
 
 #[cfg(test)]
 pub(super) mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::numeric::isa;
+    use ndarray::Axis;
     use proptest::prelude::*;
 
     pub(in crate::numeric) fn values(n: usize, seed: f32) -> Vec<f32> {
         (0..n).map(|i| (i as f32 * seed).sin()).collect()
+    }
+
+    pub(in crate::numeric) fn view(data: &mut [f32], rows: usize, cols: usize) -> ArrayViewMut2<'_, f32> {
+        ArrayViewMut2::from_shape((rows, cols), data).unwrap()
     }
 
     pub(in crate::numeric) fn mat(data: &[f32], rows: usize, cols: usize, transposed: bool) -> Mat<'_, f32> {
@@ -332,7 +350,7 @@ pub(super) mod tests {
             let mut first: Option<Vec<f32>> = None;
             for (name, arch) in isa::all() {
                 let mut c = start.clone();
-                multiply(arch, &mut c, mat(&a, m, k, ta), mat(&b, k, n, tb), accumulate);
+                multiply(arch, view(&mut c, m, n), mat(&a, m, k, ta), mat(&b, k, n, tb), accumulate);
                 for i in 0..m {
                     for j in 0..n {
                         let from = if accumulate { f64::from(start[i * n + j]) } else { 0.0 };
@@ -353,26 +371,24 @@ pub(super) mod tests {
         ) {
             let (a, b) = (values(m * k, 0.7), values(k * n, 1.3));
             let mut whole = vec![0.0; m * n];
-            multiply(isa::arch(), &mut whole, mat(&a, m, k, ta), mat(&b, k, n, tb), false);
+            multiply(isa::arch(), view(&mut whole, m, n), mat(&a, m, k, ta), mat(&b, k, n, tb), false);
             let split = (cut * m as f64) as usize;
             let part = |rows: std::ops::Range<usize>| -> Vec<f32> {
                 let a: Vec<f32> = rows.clone().flat_map(|i| (0..k).map(move |l| (i, l)))
                     .map(|(i, l)| if ta { a[l * m + i] } else { a[i * k + l] }).collect();
                 let mut c = vec![0.0; rows.len() * n];
-                multiply(isa::arch(), &mut c, Mat::new(&a, rows.len(), k), mat(&b, k, n, tb), false);
+                multiply(isa::arch(), view(&mut c, rows.len(), n), Mat::new(&a, rows.len(), k), mat(&b, k, n, tb), false);
                 c
             };
             prop_assert_eq!([part(0..split), part(split..m)].concat(), whole.clone());
             let split = (cut * n as f64) as usize;
-            for cols in [0..split, split..n] {
-                let b: Vec<f32> = (0..k).flat_map(|l| cols.clone().map(move |j| (l, j)))
-                    .map(|(l, j)| if tb { b[j * k + l] } else { b[l * n + j] }).collect();
-                let mut c = vec![0.0; m * cols.len()];
-                multiply(isa::arch(), &mut c, mat(&a, m, k, ta), Mat::new(&b, k, cols.len()), false);
-                for i in 0..m {
-                    prop_assert_eq!(&c[i * cols.len()..(i + 1) * cols.len()], &whole[i * n..][cols.clone()]);
-                }
+            let mut c = vec![0.0; m * n];
+            let (left, right) = view(&mut c, m, n).split_at(Axis(1), split);
+            for (c, cols) in [(left, 0..split), (right, split..n)] {
+                let b = if tb { Mat::new(&b, n, k).rows(cols).t() } else { Mat::new(&b, k, n).columns(cols) };
+                multiply(isa::arch(), c, mat(&a, m, k, ta), b, false);
             }
+            prop_assert_eq!(&c, &whole);
             // nor on where the sum is interrupted
             let split = ((cut * k as f64) as usize).clamp(1, k - 1);
             let mut c = vec![0.0; m * n];
@@ -381,7 +397,7 @@ pub(super) mod tests {
                     .map(|(i, l)| if ta { a[l * m + i] } else { a[i * k + l] }).collect();
                 let b: Vec<f32> = part.clone().flat_map(|l| (0..n).map(move |j| (l, j)))
                     .map(|(l, j)| if tb { b[j * k + l] } else { b[l * n + j] }).collect();
-                multiply(isa::arch(), &mut c, Mat::new(&a, m, part.len()), Mat::new(&b, part.len(), n), accumulate);
+                multiply(isa::arch(), view(&mut c, m, n), Mat::new(&a, m, part.len()), Mat::new(&b, part.len(), n), accumulate);
             }
             prop_assert_eq!(c, whole);
         }
@@ -396,11 +412,11 @@ pub(super) mod tests {
                 let (mut a, mut b) = (vec![0.5; m * k], vec![0.25; k * n]);
                 a[i * k + l] = bad;
                 let mut c = vec![0.0; m * n];
-                multiply(arch, &mut c, Mat::new(&a, m, k), Mat::new(&b, k, n), false);
+                multiply(arch, view(&mut c, m, n), Mat::new(&a, m, k), Mat::new(&b, k, n), false);
                 prop_assert!((0..m * n).all(|e| c[e].is_finite() == (e / n != i)), "{name}");
                 a[i * k + l] = 0.5;
                 b[l * n + j] = bad;
-                multiply(arch, &mut c, Mat::new(&a, m, k), Mat::new(&b, k, n), false);
+                multiply(arch, view(&mut c, m, n), Mat::new(&a, m, k), Mat::new(&b, k, n), false);
                 prop_assert!((0..m * n).all(|e| c[e].is_finite() == (e % n != j)), "{name}");
             }
         }

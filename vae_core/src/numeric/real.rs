@@ -1,6 +1,6 @@
 //! The two precisions of the crate: `f32` trains, `f64` checks. All mathematics is written once, over [`Real`].
 
-use ndarray::NdFloat;
+use ndarray::{ArrayViewMut2, NdFloat};
 
 use super::gemm::Mat;
 use super::{Precision, bf16, isa, product};
@@ -29,7 +29,7 @@ pub trait Real: NdFloat + Default + std::iter::Sum + 'static {
     fn ln_1p_v(self) -> Self;
     /// `C ← A·B`, or `C ← C + A·B` if `accumulate`. Not for general use: [`matmul`](super::gemm::matmul) checks the shapes.
     #[doc(hidden)]
-    fn multiply(precision: Precision, c: &mut [Self], a: Mat<'_, Self>, b: Mat<'_, Self>, accumulate: bool);
+    fn multiply(precision: Precision, c: ArrayViewMut2<'_, Self>, a: Mat<'_, Self>, b: Mat<'_, Self>, accumulate: bool);
     /// The slice itself if this is `f32`, for what exists only there.
     #[doc(hidden)]
     fn as_f32(_: &[Self]) -> Option<&[f32]> {
@@ -38,6 +38,11 @@ pub trait Real: NdFloat + Default + std::iter::Sum + 'static {
     /// As [`as_f32`](Self::as_f32), to be changed.
     #[doc(hidden)]
     fn as_f32_mut(_: &mut [Self]) -> Option<&mut [f32]> {
+        None
+    }
+    /// As [`as_f32_mut`](Self::as_f32_mut), of a matrix.
+    #[doc(hidden)]
+    fn as_f32_view(_: ArrayViewMut2<'_, Self>) -> Option<ArrayViewMut2<'_, f32>> {
         None
     }
 }
@@ -69,15 +74,15 @@ impl Real for f64 {
         self.ln_1p()
     }
 
-    fn multiply(_: Precision, c: &mut [Self], a: Mat<'_, Self>, b: Mat<'_, Self>, accumulate: bool) {
+    fn multiply(_: Precision, mut c: ArrayViewMut2<'_, Self>, a: Mat<'_, Self>, b: Mat<'_, Self>, accumulate: bool) {
         let ((m, k), (_, n)) = (a.shape(), b.shape());
-        assert!(k == b.shape().0 && a.fits() && b.fits() && m * n <= c.len(), "shapes are checked by `matmul`");
+        assert!(k == b.shape().0 && a.fits() && b.fits() && c.dim() == (m, n), "shapes are checked by `matmul`");
         let ((a_rs, a_cs), (b_rs, b_cs)) = (a.strides(), b.strides());
         let (a, b, serial) = (a.data.as_ptr(), b.data.as_ptr(), gemm::Parallelism::None);
-        // SAFETY: the three matrices were checked against their slices above, and `c` is borrowed exclusively.
+        let (c_rs, c_cs) = (c.strides()[0], c.strides()[1]);
+        // SAFETY: the three matrices were checked above, and `c` is borrowed exclusively.
         unsafe {
-            let (c, c_cs, c_rs) = (c.as_mut_ptr(), 1, n as isize);
-            let (f, t) = (1.0, false);
+            let (c, f, t) = (c.as_mut_ptr(), 1.0, false);
             gemm::gemm(m, n, k, c, c_cs, c_rs, accumulate, a, a_cs, a_rs, b, b_cs, b_rs, f, f, t, t, t, serial);
         }
     }
@@ -155,7 +160,13 @@ impl Real for f32 {
         2.0 * s * p
     }
 
-    fn multiply(precision: Precision, c: &mut [Self], a: Mat<'_, Self>, b: Mat<'_, Self>, accumulate: bool) {
+    fn multiply(
+        precision: Precision,
+        c: ArrayViewMut2<'_, Self>,
+        a: Mat<'_, Self>,
+        b: Mat<'_, Self>,
+        accumulate: bool,
+    ) {
         match precision {
             Precision::F32 => product::multiply(isa::arch(), c, a, b, accumulate),
             Precision::MixedBf16 => bf16::multiply(isa::arch(), c, a, b, accumulate),
@@ -165,6 +176,9 @@ impl Real for f32 {
         Some(x)
     }
     fn as_f32_mut(x: &mut [Self]) -> Option<&mut [f32]> {
+        Some(x)
+    }
+    fn as_f32_view(x: ArrayViewMut2<'_, Self>) -> Option<ArrayViewMut2<'_, f32>> {
         Some(x)
     }
 }

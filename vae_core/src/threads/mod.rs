@@ -7,6 +7,7 @@ pub(crate) use awake::{join, keep_awake};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ndarray::{ArrayViewMut2, Axis};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::{Error, Result};
@@ -55,6 +56,31 @@ pub(crate) fn pool(threads: usize) -> Result<Option<Arc<ThreadPool>>> {
     let name = |i| format!("training {i}");
     let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build();
     pool.map(|pool| Some(Arc::new(pool))).map_err(|e| Error::config("threads", format!("could not be started: {e}")))
+}
+
+/// Does some work on groups of neighbouring columns of two matrices, a group for each of so many threads of this rayon pool. It is told
+/// the first column. The second matrix may have no columns.
+pub(crate) fn by_columns<F: Send>(
+    a: ArrayViewMut2<'_, F>,
+    b: ArrayViewMut2<'_, F>,
+    first: usize,
+    threads: usize,
+    work: &(impl Fn(ArrayViewMut2<'_, F>, ArrayViewMut2<'_, F>, usize) -> Result<()> + Sync),
+) -> Result<()> {
+    /// Groups begin at whole vectors.
+    const WHOLE: usize = 16;
+    let cut = (a.ncols() * (threads / 2) / threads.max(1)).next_multiple_of(WHOLE);
+    if threads <= 1 || cut >= a.ncols() {
+        return work(a, b, first);
+    }
+    let (a_left, a_right) = a.split_at(Axis(1), cut);
+    let at = cut.min(b.ncols());
+    let (b_left, b_right) = b.split_at(Axis(1), at);
+    let (left, right) = join(
+        || by_columns(a_left, b_left, first, threads / 2, work),
+        || by_columns(a_right, b_right, first + cut, threads - threads / 2, work),
+    );
+    left.and(right)
 }
 
 /// Things that threads use one at a time, made when there are not enough.
@@ -131,6 +157,7 @@ fn on_this_pool<T: Send>(calls: usize, worker: &(impl Fn() -> Vec<T> + Sync)) ->
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use ndarray::Array2;
 
     #[test]
     fn more_threads_than_cores_is_an_error_that_says_how_many() {
@@ -139,6 +166,24 @@ mod tests {
         let message = check(cores() + 1).unwrap_err().to_string();
         assert!(message.contains("threads") && message.contains(&cores().to_string()), "{message}");
         assert!(pool(1).unwrap().is_none());
+    }
+
+    #[test]
+    fn every_column_is_given_out_once_with_its_number() {
+        for (columns, others, threads) in [(0, 0, 2), (1, 1, 2), (40, 40, 2), (100, 0, 3), (131, 131, 5)] {
+            let mut a = Array2::<usize>::zeros((3, columns));
+            let mut b = Array2::<usize>::zeros((3, others));
+            by_columns(a.view_mut(), b.view_mut(), 0, threads, &|mut a, mut b, first| {
+                assert!(b.ncols() == 0 || b.ncols() == a.ncols());
+                a.columns_mut().into_iter().enumerate().for_each(|(j, mut column)| column += 1 + first + j);
+                b.columns_mut().into_iter().enumerate().for_each(|(j, mut column)| column += 1 + first + j);
+                Ok(())
+            })
+            .unwrap();
+            for matrix in [a, b] {
+                assert!(matrix.columns().into_iter().enumerate().all(|(j, column)| column.iter().all(|v| *v == 1 + j)));
+            }
+        }
     }
 
     #[test]

@@ -114,8 +114,8 @@ impl Trainer {
         self.pool = threads::pool(threads)?;
         self.threads = threads;
         let (model, estimator) = (&self.model, &self.config.estimator);
-        let ws = Workspace::divided(model, estimator, self.config.batch, true, threads);
-        self.ws = ws.in_precision(self.config.precision);
+        let ws = Workspace::new(model, estimator, self.config.batch, true);
+        self.ws = ws.in_precision(self.config.precision).on_threads(threads);
         self.ascent = Ascent::new(model, threads);
         Ok(self)
     }
