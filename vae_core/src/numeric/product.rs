@@ -188,11 +188,11 @@ impl<const NV: usize> WithSimd for Pack<'_, NV> {
         let (wide, deep) = (width / 4 * 4, depth / 4 * 4);
         for j in (0..wide).step_by(4) {
             let rows = [row(j), row(j + 1), row(j + 2), row(j + 3)];
-            for l in (0..deep).step_by(4) {
-                let at = |i: usize| [rows[i][l], rows[i][l + 1], rows[i][l + 2], rows[i][l + 3]];
-                let square = transpose([at(0), at(1), at(2), at(3)]);
+            let fours = rows.map(|row| row.as_chunks::<4>().0);
+            for l in 0..deep / 4 {
+                let square = transpose([fours[0][l], fours[1][l], fours[2][l], fours[3][l]]);
                 for q in 0..4 {
-                    to[(l + q) * stride + j..][..4].copy_from_slice(&square[q]);
+                    to[(4 * l + q) * stride + j..][..4].copy_from_slice(&square[q]);
                 }
             }
             for l in deep..depth {
