@@ -16,8 +16,8 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::gemm::Mat;
 
-/// Rows of B in a block: with 64 columns, 32 KiB.
-const BLOCK: usize = 128;
+/// Rows of B in a block, at most; with 64 columns, 50 KiB.
+const BLOCK: usize = 200;
 /// Rows of C in a tile.
 const ROWS: usize = 6;
 /// Rows of B that are packed together, panel by panel, so that memory is read as it lies.
@@ -77,8 +77,9 @@ impl WithSimd for Product<'_> {
         let Self { mut c, a, b, accumulate, packed } = self;
         let (k, n) = b.shape();
         let packed = aligned(packed, BLOCK.min(k) * n.next_multiple_of(S::F32_LANES));
-        for first in (0..k).step_by(BLOCK) {
-            let depth = BLOCK.min(k - first);
+        let block = k.div_ceil(k.div_ceil(BLOCK));
+        for first in (0..k).step_by(block) {
+            let depth = block.min(k - first);
             for band in (0..depth).step_by(BAND) {
                 let rows = BAND.min(depth - band);
                 for (col, width) in panels::<S>(n) {
