@@ -195,7 +195,7 @@ mod pairs {
     #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx2,fma")]
     fn tile<const MR: usize, const NV: usize>(
         simd: V4,
-        mut c: [&mut [f32]; MR],
+        c: [&mut [f32]; MR],
         a: &[u32],
         b: &[u32],
         m: usize,
