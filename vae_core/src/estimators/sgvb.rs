@@ -205,29 +205,42 @@ struct Decoded<'a, F> {
     d_head: Option<&'a mut [F]>,
 }
 
+/// Values of the head that are scored at once, so that they stay in the cache for what comes next.
+const CACHED: usize = 8 << 10;
+
 impl<F: Real> Decoded<'_, F> {
     /// log p(x | z), and its gradient times `weight`, on so many threads.
     fn score(self, model: &Vae<F>, l: usize, weight: F, threads: usize) {
         let d = model.data_width();
-        let Self { x, head, log_px, d_head } = self;
-        let m = x.len() / d;
-        if threads <= 1 || m < 2 {
-            let mut d_head = d_head;
+        let m = self.x.len() / d;
+        if threads > 1 && m > 1 {
+            let (left, right) = self.split_at(m * (threads / 2) / threads, d, l);
+            let others = threads - threads / 2;
+            join(|| left.score(model, l, weight, threads / 2), || right.score(model, l, weight, others));
+            return;
+        }
+        let some = (CACHED * m / self.head.len().max(1)).max(1);
+        let mut rest = self;
+        while !rest.x.is_empty() {
+            let n = some.min(rest.x.len() / d);
+            let (Decoded { x, head, log_px, mut d_head }, others) = rest.split_at(n, d, l);
             model.likelihood().log_prob(x, head, d, l, log_px, d_head.as_deref_mut());
             if let Some(d_head) = d_head {
                 vmath::map(d_head, |g| g * weight);
             }
-            return;
+            rest = others;
         }
-        let half = m * (threads / 2) / threads;
-        let (x, x_right) = x.split_at(half * d);
-        let (log_px, log_px_right) = log_px.split_at_mut(half * l);
-        let at = half * head.len() / m;
-        let (head, head_right) = head.split_at(at);
-        let (d_head, d_head_right) = d_head.map(|d_head| d_head.split_at_mut(at)).unzip();
-        let left = Decoded { x, head, log_px, d_head };
-        let right = Decoded { x: x_right, head: head_right, log_px: log_px_right, d_head: d_head_right };
-        join(|| left.score(model, l, weight, threads / 2), || right.score(model, l, weight, threads - threads / 2));
+    }
+
+    /// The first `n` datapoints, and the rest.
+    fn split_at(self, n: usize, d: usize, l: usize) -> (Self, Self) {
+        let width = self.head.len() / self.log_px.len().max(1);
+        let (x, x_rest) = self.x.split_at(n * d);
+        let (head, head_rest) = self.head.split_at(n * l * width);
+        let (log_px, log_px_rest) = self.log_px.split_at_mut(n * l);
+        let (d_head, d_head_rest) = self.d_head.map(|d_head| d_head.split_at_mut(n * l * width)).unzip();
+        let rest = Decoded { x: x_rest, head: head_rest, log_px: log_px_rest, d_head: d_head_rest };
+        (Decoded { x, head, log_px, d_head }, rest)
     }
 }
 
