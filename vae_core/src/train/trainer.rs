@@ -16,6 +16,7 @@ use crate::live::Training;
 use crate::models::Vae;
 use crate::nn::Mlp;
 use crate::nn::dense::Dense;
+use crate::numeric::isa;
 use crate::optim::Optimiser;
 use crate::rng::{Stream, rng};
 use crate::runs::config::RunConfig;
@@ -62,7 +63,8 @@ impl Trainer {
     /// Before the first update.
     ///
     /// # Errors
-    /// [`Error::Config`] if the configuration makes no sense or belongs to another data set.
+    /// [`Error::Config`] if the configuration makes no sense or belongs to another data set, or if `VAEB_ISA` names no path of
+    /// this machine.
     pub fn new(config: &RunConfig, data: &Dataset) -> Result<Self> {
         if config.data != data.config {
             return Err(Error::config(
@@ -71,6 +73,7 @@ impl Trainer {
             ));
         }
         config.validate(data.dim())?;
+        isa::check()?;
         if data.valid.is_empty() || data.test.is_empty() {
             return Err(Error::config("data.limit", "leaves no validation or test images; allow at least one of each"));
         }
