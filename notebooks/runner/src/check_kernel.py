@@ -1,5 +1,6 @@
 """Tests of the real kernel, from Jupyter's side. Run by `cargo notebooks check-kernel`; times are printed, and only absurd ones fail."""
 
+import json
 import os
 import random
 import signal
@@ -224,12 +225,43 @@ class Cells(unittest.TestCase):
         code = "visible_matrix.nro"
         request = self.kernel.client.complete(code, len(code))
         self.assertIn("nrows", " ".join(self.kernel.finish(request).reply["matches"]))
-        # The analyser knows functions and types; variables it hovers over only in the cell that makes them.
-        code = "let local = Array2::<f64>::zeros((1, 1)); local"
-        request = self.kernel.client.inspect(code, code.index("zeros") + 2)
-        reply = self.kernel.finish(request).reply
-        self.assertEqual(reply["status"], "ok")
-        say(f"inspection finds a method's documentation: {reply['found']}")
+
+    def test_inspection_is_passed_on(self):
+        """What evcxr answers to Shift+Tab, as it is: documentation of functions and types, in two formats; else not found."""
+        for code, found in [
+            ("Vec::<u8>::with_capacity", ["fn with_capacity", "capacity"]),
+            ("Array2::<f64>::zeros", ["zeros"]),
+            ("no_such_name", None),
+        ]:
+            reply = self.kernel.finish(self.kernel.client.inspect(code, len(code))).reply
+            self.assertEqual((reply["status"], reply["found"]), ("ok", found is not None), code)
+            self.assertEqual(sorted(reply["data"]), ["text/html", "text/plain"] if found else [], code)
+            for word in found or []:
+                self.assertIn(word, reply["data"]["text/plain"])
+
+    def test_types_are_found(self):
+        """The analyser reads neither all of the standard library nor all packages (`analyser.rs`), but types from everywhere are found."""
+        for code in [
+            'let map = std::collections::HashMap::from([(1, 2.0)]);',
+            "let listed = map.iter().map(|(k, v)| (*k, v.to_string())).collect::<Vec<_>>();",
+            "let ordered: std::collections::BTreeSet<_> = map.keys().copied().collect();",
+            "let since = std::time::Instant::now().elapsed().as_secs_f64();",
+            'let file = std::fs::File::open("/dev/null")?;',
+            "let shared = std::sync::Arc::new(std::sync::Mutex::new(vec![Some('x')]));",
+            "let thread = std::thread::spawn(|| 1u8);",
+            "let number = vae_core::rand::random::<f32>();",
+            "let array = Array2::<f64>::from_shape_fn((2, 3), |(i, j)| (i * j) as f64);",
+            "let (sums, scaled) = (array.sum_axis(Axis(0)), &array * 2.0);",
+            "let value = vae_core::serde_json::json!({\"a\": [1]});",
+            'let keys: Vec<_> = value.as_object().unwrap().iter().map(|(k, _)| k.clone()).collect();',
+            "let normal = vae_core::rand_distr::Normal::new(0.0, 1.0)?;",
+            "let colour = vae_core::plotters::style::RGBColor(1, 2, 3);",
+            "let data = DatasetConfig::new(DatasetKind::SyntheticDigits).load()?;",
+            "let prepared = data.test.prepared(&Preprocess::default(), 3)?;",
+            "let provenance = Provenance::collect(&data.name, &data.sha256, [], []);",
+        ]:
+            done = self.kernel.run(code)
+            self.assertEqual(done.reply["status"], "ok", (code, done.reply.get("evalue")))
 
     def test_times(self):
         for code in ["1 + 1", "let numbers = [1.0, 2.0, 3.0];"]:
@@ -302,6 +334,27 @@ class Training(unittest.TestCase):
                 self.assertEqual(whole.result(), "(true, true)")
         say(f"{times} interrupts, {times} models kept; the cell ended after {statistics.median(answers):.2f} s, at most {max(answers):.2f} s")
         self.assertLess(max(answers), 30)
+
+
+class Start(unittest.TestCase):
+    """What a reader waits for."""
+
+    def test_first_figure(self):
+        notebook = json.loads((CHECKOUT / "notebooks" / "00_tour.ipynb").read_text())
+        cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        with Kernel(VAEB_FIGURES=tempfile.mkdtemp(prefix="vaeb-figures-")) as kernel:
+            for code in cells:
+                done = kernel.run(code)
+                self.assertEqual(done.reply["status"], "ok", done.reply)
+                if any("image/png" in content.get("data", {}) for _, content in done.outputs):
+                    break
+            else:
+                self.fail("the tour has no figure")
+            say(f"from start to the tour's first figure: {time.monotonic() - kernel.began:.1f} s")
+            folder = str(BUILDS / f"kernel-{kernel.pid}")
+            ids = [line.split()[0] for line in processes(folder)] + [str(kernel.pid)]
+            sizes = subprocess.run(["ps", "-o", "rss=", "-p", ",".join(ids)], capture_output=True, text=True, check=False).stdout
+            say(f"memory of its {len(ids)} processes: {sum(map(int, sizes.split())) // 1024} MB")
 
 
 class Processes(unittest.TestCase):

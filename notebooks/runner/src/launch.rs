@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context;
 
-use crate::{checkout::Checkout, relay::failure};
+use crate::{analyser::Analyser, checkout::Checkout, relay::failure};
 
 /// A folder for one kernel; in use as long as this lives.
 pub struct Work {
@@ -57,17 +57,19 @@ fn remove_unused(base: &Path) {
     }
 }
 
-/// Writes evcxr's start-up files: the macros that tell failures apart, and, if `preload`, the crate and a variable, which makes
-/// the analyser read the crate before the first cell needs it.
-pub fn write_config(checkout: &Checkout, work: &Work, preload: bool) -> anyhow::Result<()> {
+/// Writes evcxr's start-up file: the macros that tell failures apart, and, if `preload`, the crate and a variable, which makes
+/// the analyser read the crate before the first cell needs it. All in one, because each cell costs a compilation.
+fn write_config(checkout: &Checkout, work: &Work, analyser: &Analyser, preload: bool) -> anyhow::Result<()> {
     let config = work.dir().join("config");
-    let (mut init, mut prelude) = (":linker system\n".to_owned(), failure::MACROS.to_owned());
+    let mut prelude = format!(":linker system\n{}", analyser.commands());
     if preload {
-        init.push_str(&format!(":dep vae_core = {}\n", dependency(checkout)));
-        prelude.push_str("use vae_core::prelude::*;\nlet _warm = Array2::<f64>::zeros((1, 1));\n");
+        prelude += &format!(":dep vae_core = {}\n", dependency(checkout));
+    }
+    prelude += failure::MACROS;
+    if preload {
+        prelude += "use vae_core::prelude::*;\nlet _warm = Array2::<f64>::zeros((1, 1));\n";
     }
     fs::create_dir_all(&config)
-        .and_then(|()| fs::write(config.join("init.evcxr"), init))
         .and_then(|()| fs::write(config.join("prelude.rs"), prelude))
         .and_then(|()| checkout.copy_lockfile(work.dir()))
         .with_context(|| format!("{} cannot be written", config.display()))
@@ -79,27 +81,30 @@ pub fn dependency(checkout: &Checkout) -> String {
     format!("{{ path = \"{}\" }}", path.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// evcxr, in its folder and with its environment.
-pub fn command(checkout: &Checkout, evcxr: &Path, work: &Work) -> Command {
+/// evcxr, in its folder and with its environment; with the crate loaded if `preload`.
+pub fn command(checkout: &Checkout, evcxr: &Path, work: &Work, preload: bool) -> anyhow::Result<Command> {
+    let libraries = libraries(checkout);
+    let analyser = Analyser::prepare(work.dir(), libraries.as_deref());
+    write_config(checkout, work, &analyser, preload)?;
     let mut command = Command::new(evcxr);
     command.env("EVCXR_TMPDIR", work.dir()).env("EVCXR_CONFIG_DIR", work.dir().join("config"));
-    if let Some((variable, value)) = library_path(checkout) {
-        command.env(variable, value);
-    }
-    command
+    command.envs(libraries.and_then(library_path)).envs(analyser.at_start(preload));
+    Ok(command)
 }
 
-/// Where compiled cells find Rust's standard library.
-///
-/// evcxr moves each compiled cell one folder up, which bends the relative path to the toolchain that is written into it. In
-/// /tmp, evcxr's usual place, nobody notices; in a checkout in the same home directory as the toolchain, `dlopen` fails.
-fn library_path(checkout: &Checkout) -> Option<(&'static str, OsString)> {
+/// Where the toolchain keeps Rust's standard library.
+fn libraries(checkout: &Checkout) -> Option<PathBuf> {
     let answer =
         Command::new("rustc").args(["--print", "target-libdir"]).current_dir(checkout.notebooks()).output().ok()?;
     let libraries = PathBuf::from(String::from_utf8(answer.stdout).ok()?.trim());
-    if !answer.status.success() || !libraries.is_dir() {
-        return None;
-    }
+    (answer.status.success() && libraries.is_dir()).then_some(libraries)
+}
+
+/// Where compiled cells find it.
+///
+/// evcxr moves each compiled cell one folder up, which bends the relative path to the toolchain that is written into it. In
+/// /tmp, evcxr's usual place, nobody notices; in a checkout in the same home directory as the toolchain, `dlopen` fails.
+fn library_path(libraries: PathBuf) -> Option<(&'static str, OsString)> {
     let variable = if cfg!(target_os = "macos") { "DYLD_FALLBACK_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
     let present = env::var_os(variable).unwrap_or_default();
     let others = env::split_paths(&present).filter(|p| !p.as_os_str().is_empty());

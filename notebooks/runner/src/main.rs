@@ -1,5 +1,6 @@
 //! `cargo notebooks`: sets up the Rust kernel and JupyterLab inside the checkout, executes the notebooks headless, opens
 //! them in JupyterLab.
+mod analyser;
 mod cell_error;
 mod check;
 mod checkout;
@@ -10,6 +11,7 @@ mod kernel;
 mod lab;
 mod launch;
 mod names;
+mod packages;
 mod python;
 mod relay;
 mod rerun;
@@ -17,7 +19,7 @@ mod seed;
 mod setup;
 mod tool;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
@@ -119,6 +121,15 @@ enum KernelAction {
         /// Jupyter's connection file
         connection_file: PathBuf,
     },
+    /// Tell evcxr's analyser what packages there are
+    #[command(hide = true)]
+    Packages {
+        /// The program cargo
+        cargo: PathBuf,
+        /// What the analyser asks it
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// End what a killed kernel has left (this is what the kernel starts)
     #[command(hide = true)]
     Guard {
@@ -148,6 +159,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             relay::guard::guard(&folder);
             Ok(ExitCode::SUCCESS)
         }
+        Command::Kernel { action: KernelAction::Packages { cargo, args } } => packages::answer(&cargo, &args),
         command => run_in(command),
     }
 }

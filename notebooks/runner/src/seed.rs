@@ -40,6 +40,10 @@ pub fn fill(checkout: &Checkout, work: &Path, tell: &dyn Fn(&str)) -> anyhow::Re
     }
     if let Err(error) = build(checkout, &seed) {
         tell(&format!("vae_core does not compile; the kernel starts without it.\n{error:#}"));
+        // Its dependencies may: the cell that loads it is to show the error without compiling them.
+        if seed.join("target").is_dir() {
+            copy(&seed.join("target"), &work.join("target"))?;
+        }
         return Ok(false);
     }
     copy(&seed.join("target"), &work.join("target"))?;

@@ -139,8 +139,7 @@ impl Starter {
         let mut attempts = 0;
         let (mut child, back) = loop {
             attempts += 1;
-            launch::write_config(&self.checkout, &self.work, preload)?;
-            match self.bring_up().await {
+            match self.bring_up(preload).await {
                 Ok(up) => break up,
                 // A port may have been taken by another program before evcxr bound it.
                 Err(error) if attempts == 1 => log(|| format!("once more: {error:#}")),
@@ -177,11 +176,11 @@ impl Starter {
         self.engine.0.store(0, Ordering::Relaxed);
     }
 
-    async fn bring_up(&self) -> anyhow::Result<(Child, Back)> {
+    async fn bring_up(&self, preload: bool) -> anyhow::Result<(Child, Back)> {
         let connection = Connection::private()?;
         let file = self.work.dir().join("connection.json");
         connection.write(&file)?;
-        let mut command = launch::command(&self.checkout, &self.evcxr, &self.work);
+        let mut command = launch::command(&self.checkout, &self.evcxr, &self.work, preload)?;
         command
             .arg("--control_file")
             .arg(&file)
