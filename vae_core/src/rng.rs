@@ -6,10 +6,9 @@
 //! resumed at update `k` asks for index `k` again.
 
 use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 
 /// The generator behind every random number.
-pub type Rng = ChaCha8Rng;
+pub use rand_chacha::ChaCha8Rng as Rng;
 
 /// What the numbers are for. The discriminants are part of every stored result: append, never renumber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +38,7 @@ pub enum Stream {
 
 /// The generator of `stream` at `index`; distinct `(seed, stream, index)` never overlap within 2³² words of 32 bits.
 pub fn rng(seed: u64, stream: Stream, index: u64) -> Rng {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut rng = Rng::seed_from_u64(seed);
     rng.set_stream(stream as u64);
     rng.set_word_pos(u128::from(index) << 32);
     rng

@@ -255,6 +255,7 @@ class Cells(unittest.TestCase):
             "let value = vae_core::serde_json::json!({\"a\": [1]});",
             'let keys: Vec<_> = value.as_object().unwrap().iter().map(|(k, _)| k.clone()).collect();',
             "let normal = vae_core::rand_distr::Normal::new(0.0, 1.0)?;",
+            "let numbers = vae_core::rng::rng(1, vae_core::rng::Stream::User, 0);",
             "let colour = vae_core::plotters::style::RGBColor(1, 2, 3);",
             "let data = DatasetConfig::new(DatasetKind::SyntheticDigits).load()?;",
             "let prepared = data.test.prepared(&Preprocess::default(), 3)?;",
