@@ -48,14 +48,14 @@ fn three_updates(
 }
 
 fn any_model() -> impl Strategy<Value = (ModelConfig, usize, Estimator)> {
-    let widths = || prop::collection::vec(1usize..90, 1..3);
+    let widths = || prop::collection::vec(1usize..200, 1..3);
     let likelihood = prop_oneof![
         Just(LikelihoodConfig::Bernoulli),
         Just(LikelihoodConfig::Gaussian { mean: GaussianMean::Linear }),
         Just(LikelihoodConfig::Gaussian { mean: GaussianMean::Sigmoid }),
     ];
     let form = prop_oneof![Just(Form::A), Just(Form::B)];
-    (widths(), widths(), 1usize..5, 1usize..130, 0usize..5, likelihood, form, 1usize..4).prop_map(
+    (widths(), widths(), 1usize..5, 1usize..200, 0usize..5, likelihood, form, 1usize..4).prop_map(
         |(encoder, decoder, latent, d, activation, likelihood, form, samples)| {
             let (activation, init) = (ACTIVATIONS[activation], Init::Xavier);
             let config = ModelConfig { latent, encoder, decoder, activation, likelihood, init };
@@ -126,8 +126,8 @@ proptest! {
 #[test]
 fn a_large_model_has_the_same_bits_too() {
     let config = ModelConfig { latent: 20, encoder: vec![500], decoder: vec![500], ..ModelConfig::default() };
-    for share in [0.2, 0.95] {
-        let x = images(100, 784, share, 8);
+    for (m, share) in [(100, 0.2), (100, 0.95), (1, 0.95)] {
+        let x = images(m, 784, share, 8);
         let run = |threads| {
             let (estimator, optimiser) = (Estimator::default(), OptimiserConfig::default());
             three_updates((&config, 784), estimator, optimiser, &x, (threads, threads))
