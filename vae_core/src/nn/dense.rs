@@ -109,7 +109,7 @@ impl Dense {
             matmul_in(exec.precision, dx.view_mut(), delta, w.rows(inputs.clone()).t(), false)?;
             let Some((activation, saved)) = before else { return Ok(()) };
             match dx.as_slice_mut() {
-                Some(dx) => activation.backward(dx, &saved[..dx.len()]),
+                Some(dx) => activation.backward(dx, &saved[first..][..dx.len()]), // all columns, or of a single row some
                 None => slices(&mut dx)
                     .zip(saved.chunks_exact(self.inputs))
                     .for_each(|(dx, saved)| activation.backward(dx, &saved[inputs.clone()])),
@@ -166,8 +166,8 @@ impl Default for Exec {
     }
 }
 
-/// Multiply-adds for which it does not pay to call another thread: a microsecond's.
-const ALONE: usize = 1 << 16;
+/// Multiply-adds for which it does not pay to call another thread: half a microsecond of work.
+const ALONE: usize = 1 << 15;
 
 impl Exec {
     /// Threads for so many multiply-adds.

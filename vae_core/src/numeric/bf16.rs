@@ -297,8 +297,7 @@ mod tests {
     use super::*;
     use crate::numeric::gemm::matmul_in;
     use crate::numeric::isa;
-    use crate::numeric::product::tests::{mat, values, view};
-    use ndarray::Axis;
+    use crate::numeric::product::tests::{by_halves, mat, values, view};
     use proptest::prelude::*;
 
     /// The values of a matrix as they are stored.
@@ -375,12 +374,7 @@ mod tests {
                 };
                 prop_assert_eq!([rows(0..split), rows(split..m)].concat(), whole.clone(), "{}", name);
                 let split = (cut * n as f64) as usize;
-                let mut c = vec![0.0; m * n];
-                let (left, right) = view(&mut c, m, n).split_at(Axis(1), split);
-                for (c, cols) in [(left, 0..split), (right, split..n)] {
-                    let b = if tb { Mat::new(&b, n, k).rows(cols).t() } else { Mat::new(&b, k, n).columns(cols) };
-                    multiply(arch, c, mat(&a, m, k, ta), b, false);
-                }
+                let c = by_halves((m, n, k), split, (&b, tb), |c, b| multiply(arch, c, mat(&a, m, k, ta), b, false));
                 prop_assert_eq!(&c, &whole);
                 let split = (cut * k as f64) as usize / 2 * 2;
                 let mut c = vec![0.0; m * n];

@@ -339,6 +339,22 @@ pub(super) mod tests {
         if transposed { Mat::new(data, cols, rows).t() } else { Mat::new(data, rows, cols) }
     }
 
+    /// C `[m, n]` in two products, on both sides of a column, each with its columns of B `[k, n]`.
+    pub(in crate::numeric) fn by_halves(
+        (m, n, k): (usize, usize, usize),
+        split: usize,
+        (b, transposed): (&[f32], bool),
+        multiply: impl Fn(ArrayViewMut2<'_, f32>, Mat<'_, f32>),
+    ) -> Vec<f32> {
+        let mut c = vec![0.0; m * n];
+        let (left, right) = view(&mut c, m, n).split_at(Axis(1), split);
+        for (c, cols) in [(left, 0..split), (right, split..n)] {
+            let b = if transposed { Mat::new(b, n, k).rows(cols).t() } else { Mat::new(b, k, n).columns(cols) };
+            multiply(c, b);
+        }
+        c
+    }
+
     proptest! {
         #[test]
         fn agrees_with_the_definition_on_every_path(
@@ -383,12 +399,7 @@ pub(super) mod tests {
             };
             prop_assert_eq!([part(0..split), part(split..m)].concat(), whole.clone());
             let split = (cut * n as f64) as usize;
-            let mut c = vec![0.0; m * n];
-            let (left, right) = view(&mut c, m, n).split_at(Axis(1), split);
-            for (c, cols) in [(left, 0..split), (right, split..n)] {
-                let b = if tb { Mat::new(&b, n, k).rows(cols).t() } else { Mat::new(&b, k, n).columns(cols) };
-                multiply(isa::arch(), c, mat(&a, m, k, ta), b, false);
-            }
+            let c = by_halves((m, n, k), split, (&b, tb), |c, b| multiply(isa::arch(), c, mat(&a, m, k, ta), b, false));
             prop_assert_eq!(&c, &whole);
             // nor on where the sum is interrupted
             let split = ((cut * k as f64) as usize).clamp(1, k - 1);
