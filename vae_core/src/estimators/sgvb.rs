@@ -136,7 +136,7 @@ impl Estimator {
         let (d, n_z, l, m) = (model.data_width(), model.latent(), self.samples, ws.m);
         let rows = m * l;
         let q = model.posterior();
-        ws.sparse.take(x, d, ws.threads);
+        ws.sparse.take(x, d, ws.encoder.exec.threads);
         model.encoder().forward(model.params(), ws.sparse.input(x), &mut ws.encoder, m)?;
         let head = &ws.encoder.head()[..m * q.head_width()];
         let (noise, z) = (&ws.noise[..rows * n_z], &mut ws.z[..rows * n_z]);
@@ -151,6 +151,7 @@ impl Estimator {
         model.decoder().forward(model.params(), Input::dense(z), &mut ws.decoder, rows)?;
 
         let width = Likelihood::<F>::head_width(&model.likelihood(), d);
+        let threads = ws.decoder.exec.threads;
         let (head, d_head) = ws.decoder.head_and_delta();
         let decoded = Decoded {
             x,
@@ -159,7 +160,7 @@ impl Estimator {
             d_head: if backward { Some(&mut d_head[..rows * width]) } else { None },
         };
         // 1/L for the samples, 1/M for the datapoints
-        decoded.score(model, l, F::of(1.0 / rows as f64), ws.threads);
+        decoded.score(model, l, F::of(1.0 / rows as f64), threads);
         Ok(())
     }
 

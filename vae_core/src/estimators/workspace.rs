@@ -26,7 +26,6 @@ pub struct Workspace<F> {
     pub(super) max_m: usize,
     pub(super) l: usize,
     pub(super) backward: bool,
-    pub(super) threads: usize,
     pub(super) encoder: Trace<F>,
     pub(super) decoder: Trace<F>,
     /// ε `[M·L, N_z]`.
@@ -59,7 +58,6 @@ impl<F: Real> Workspace<F> {
             max_m,
             l,
             backward,
-            threads: 1,
             encoder: model.encoder().trace(max_m, backward),
             decoder: model.decoder().trace(rows, backward),
             noise: buffer(true, latent),
@@ -76,8 +74,8 @@ impl<F: Real> Workspace<F> {
     /// The same for steps on so many threads of the rayon pool in which the estimator is called (at first, one).
     #[must_use]
     pub fn on_threads(mut self, threads: usize) -> Self {
-        self.threads = threads.max(1);
-        (self.encoder.exec.threads, self.decoder.exec.threads) = (self.threads, self.threads);
+        let threads = threads.max(1);
+        (self.encoder.exec.threads, self.decoder.exec.threads) = (threads, threads);
         self
     }
 

@@ -180,32 +180,33 @@ mod pairs {
             let (a, b, load) = (&job.a[first / 2 * m..], &*b, job.accumulate || first > 0);
             let (mut row, rows) = (0, &mut c.rows_mut().into_iter());
             while row < m {
-                let a = &a[row..];
+                let (a, at) = (&a[row..], (m, cols.len()));
                 row += match m - row {
-                    ROWS.. => tile::<ROWS, NV>(job.simd, take(rows), a, b, m, load),
-                    4.. => tile::<4, NV>(job.simd, take(rows), a, b, m, load),
-                    2.. => tile::<2, NV>(job.simd, take(rows), a, b, m, load),
-                    _ => tile::<1, NV>(job.simd, take(rows), a, b, m, load),
+                    ROWS.. => tile::<ROWS, NV>(job.simd, take(rows), a, b, at, load),
+                    4.. => tile::<4, NV>(job.simd, take(rows), a, b, at, load),
+                    2.. => tile::<2, NV>(job.simd, take(rows), a, b, at, load),
+                    _ => tile::<1, NV>(job.simd, take(rows), a, b, at, load),
                 };
             }
         }
     }
 
-    /// `MR` rows of C by `NV` vectors; a from the tile's first element on, in rows of `m` values. Returns the number of rows done.
+    /// `MR` rows of C by `NV` vectors, of which `width` values exist; a from the tile's first element on, in rows of `m` values.
+    /// Returns the number of rows done.
     #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx2,fma")]
     fn tile<const MR: usize, const NV: usize>(
         simd: V4,
         c: [&mut [f32]; MR],
         a: &[u32],
         b: &[u32],
-        m: usize,
+        (m, width): (usize, usize),
         load: bool,
     ) -> usize {
         let (b, _) = V4::as_simd_u32s(b).0.as_chunks::<NV>();
         let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
         if load {
             for i in 0..MR {
-                sums[i] = load_row(simd, c[i]);
+                sums[i] = load_row(simd, &c[i][..width]);
             }
         }
         for (p, b) in b.iter().enumerate() {
@@ -219,7 +220,7 @@ mod pairs {
             }
         }
         for i in 0..MR {
-            store_row(simd, c[i], sums[i]);
+            store_row(simd, &mut c[i][..width], sums[i]);
         }
         MR
     }

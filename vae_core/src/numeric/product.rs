@@ -153,7 +153,8 @@ fn tiles<S: Simd, const NV: usize>(simd: S, mut c: ArrayViewMut2<'_, f32>, a: Ma
     }
 }
 
-/// The next rows.
+/// The next rows. Whoever takes them cuts all to one width, so that the compiler sees that they agree: without that it keeps no sums
+/// in registers.
 #[inline(always)]
 pub(super) fn take<'a, const MR: usize>(
     rows: &mut impl Iterator<Item = ArrayViewMut1<'a, f32>>,
