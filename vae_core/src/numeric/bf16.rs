@@ -92,7 +92,7 @@ fn rounded<'a>(from: Mat<'_, f32>, to: &'a mut Vec<f32>) -> Mat<'a, f32> {
 /// The path with `vdpbf16ps`. Built as `product` is; that A is packed too is the difference.
 #[cfg(target_arch = "x86_64")]
 mod pairs {
-    use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps};
+    use std::arch::x86_64::*;
     use std::cell::RefCell;
     use std::mem::transmute;
     use std::ops::Range;
@@ -102,8 +102,7 @@ mod pairs {
     use pulp::{Simd, f32x16, u32x16};
 
     use super::super::gemm::Mat;
-    use super::super::product::{load_row, panels, store_row, take, transpose, with_vectors};
-    use super::rounded_bits;
+    use super::super::product::{load_row, panels, store_row, take, with_vectors};
 
     /// Values of the inner index in a block of B; even. With 64 columns, 32 KiB.
     const BLOCK: usize = 256;
@@ -118,7 +117,7 @@ mod pairs {
     struct Packed([u32; BLOCK / 2 * WIDEST]);
 
     struct Buffers {
-        /// All of A; row p holds the pairs (2p, 2p + 1) of all rows of A.
+        /// All of A; line p holds the pairs (2p, 2p + 1) of all rows of A.
         a: Vec<u32>,
         b: Packed,
     }
@@ -146,12 +145,13 @@ mod pairs {
         buffers: &mut Buffers,
     ) {
         let ((m, k), (_, n)) = (a.shape(), b.shape());
-        buffers.a.resize(k.div_ceil(2) * m, 0);
+        let stride = m.next_multiple_of(LANES);
+        buffers.a.resize(k.div_ceil(2) * stride, 0);
         for first in (0..k).step_by(BLOCK) {
             let depth = BLOCK.min(k - first);
-            pack(&mut buffers.a[first / 2 * m..], a.t(), first..first + depth, 0..m, m);
+            pack(simd, &mut buffers.a[first / 2 * stride..], a.t(), first..first + depth, 0..m, stride);
         }
-        let job = Job { simd, a: &buffers.a, b, m, k, accumulate };
+        let job = Job { simd, a: &buffers.a, stride, b, m, k, accumulate };
         for (col, width) in panels::<V4>(n) {
             let (c, packed) = (c.slice_mut(s![.., col..col + width]), &mut buffers.b);
             with_vectors!(width.div_ceil(LANES), |NV| panel::<NV>(job, c, packed, col..col + width));
@@ -161,8 +161,9 @@ mod pairs {
     #[derive(Clone, Copy)]
     struct Job<'a> {
         simd: V4,
-        /// Packed.
+        /// Packed in rows of `stride`.
         a: &'a [u32],
+        stride: usize,
         b: Mat<'a, f32>,
         m: usize,
         k: usize,
@@ -172,26 +173,26 @@ mod pairs {
     /// Some columns of C, which take `NV` vectors.
     #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx2,fma")]
     fn panel<const NV: usize>(job: Job<'_>, mut c: ArrayViewMut2<'_, f32>, packed: &mut Packed, cols: Range<usize>) {
-        let Job { m, k, .. } = job;
+        let Job { simd, stride, m, k, .. } = job;
         for first in (0..k).step_by(BLOCK) {
             let depth = BLOCK.min(k - first);
             let b = &mut packed.0[..depth.div_ceil(2) * NV * LANES];
-            pack(b, job.b, first..first + depth, cols.clone(), NV * LANES);
-            let (a, b, load) = (&job.a[first / 2 * m..], &*b, job.accumulate || first > 0);
+            pack(simd, b, job.b, first..first + depth, cols.clone(), NV * LANES);
+            let (a, b, load) = (&job.a[first / 2 * stride..], &*b, job.accumulate || first > 0);
             let (mut row, rows) = (0, &mut c.rows_mut().into_iter());
             while row < m {
-                let (a, at) = (&a[row..], (m, cols.len()));
+                let (a, at) = (&a[row..], (stride, cols.len()));
                 row += match m - row {
-                    ROWS.. => tile::<ROWS, NV>(job.simd, take(rows), a, b, at, load),
-                    4.. => tile::<4, NV>(job.simd, take(rows), a, b, at, load),
-                    2.. => tile::<2, NV>(job.simd, take(rows), a, b, at, load),
-                    _ => tile::<1, NV>(job.simd, take(rows), a, b, at, load),
+                    ROWS.. => tile::<ROWS, NV>(simd, take(rows), a, b, at, load),
+                    4.. => tile::<4, NV>(simd, take(rows), a, b, at, load),
+                    2.. => tile::<2, NV>(simd, take(rows), a, b, at, load),
+                    _ => tile::<1, NV>(simd, take(rows), a, b, at, load),
                 };
             }
         }
     }
 
-    /// `MR` rows of C by `NV` vectors, of which `width` values exist; a from the tile's first element on, in rows of `m` values.
+    /// `MR` rows of C by `NV` vectors, of which `width` values exist; a from the tile's first element on, in rows of `stride` values.
     /// Returns the number of rows done.
     #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx2,fma")]
     fn tile<const MR: usize, const NV: usize>(
@@ -199,7 +200,7 @@ mod pairs {
         c: [&mut [f32]; MR],
         a: &[u32],
         b: &[u32],
-        (m, width): (usize, usize),
+        (stride, width): (usize, usize),
         load: bool,
     ) -> usize {
         let (b, _) = V4::as_simd_u32s(b).0.as_chunks::<NV>();
@@ -211,7 +212,7 @@ mod pairs {
         }
         for (p, b) in b.iter().enumerate() {
             let b = *b;
-            let a = a[p * m..].as_chunks::<MR>().0[0];
+            let a = a[p * stride..].as_chunks::<MR>().0[0];
             for i in 0..MR {
                 let pair = simd.splat_u32s(a[i]);
                 for v in 0..NV {
@@ -236,59 +237,114 @@ mod pairs {
         }
     }
 
-    #[inline(always)]
-    fn pair(first: f32, second: f32) -> u32 {
-        rounded_bits(first) | rounded_bits(second) >> 16
-    }
-
-    /// Pairs of neighbouring rows of B, of some columns, into rows of `stride` values, padded with zeros. An odd last row is
+    /// Pairs of neighbouring rows of B, of some columns, into rows of `stride` values (a multiple of a vector), padded with zeros. An odd last row is
     /// paired with zeros.
-    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma")]
-    fn pack(to: &mut [u32], b: Mat<'_, f32>, rows: Range<usize>, cols: Range<usize>, stride: usize) {
-        let (depth, width) = (rows.len(), cols.len());
+    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+    fn pack(simd: V4, to: &mut [u32], b: Mat<'_, f32>, rows: Range<usize>, cols: Range<usize>, stride: usize) {
+        // what does not exist is an empty row
+        let row = |i: usize, n: usize, from: &Range<usize>| {
+            if i < n { &b.data[i * b.stride + from.start..][..from.len()] } else { &[] }
+        };
+        let mut lines = to.chunks_exact_mut(stride).take(rows.len().div_ceil(2));
         if !b.transposed {
-            let row = |l: usize| &b.data[(rows.start + l) * b.stride + cols.start..][..width];
-            for (p, to) in to.chunks_exact_mut(stride).take(depth.div_ceil(2)).enumerate() {
-                let (to, rest) = to.split_at_mut(width);
-                rest.fill(0);
-                if 2 * p + 1 < depth {
-                    for ((to, first), second) in to.iter_mut().zip(row(2 * p)).zip(row(2 * p + 1)) {
-                        *to = pair(*first, *second);
-                    }
-                } else {
-                    to.iter_mut().zip(row(2 * p)).for_each(|(to, first)| *to = pair(*first, 0.0));
+            for (p, line) in lines.enumerate() {
+                let [first, second] = [0, 1].map(|i| row(rows.start + 2 * p + i, rows.end, &cols));
+                for (j, line) in line.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+                    let at = LANES * j;
+                    *line = pulp::cast(interleaved(load(simd, first, at), load(simd, second, at)));
                 }
             }
             return;
         }
-        if width < stride {
-            to[..depth.div_ceil(2) * stride].fill(0);
-        }
-        // Along rows as stored, four at a time, and then the transpose.
-        let (mut bits, mut four) = ([0; BLOCK], [[0.0; BLOCK / 2]; 4]);
-        let pairs = depth.div_ceil(2);
-        for j in (0..width).step_by(4) {
-            let count = 4.min(width - j);
-            for (i, line) in four.iter_mut().enumerate().take(count) {
-                let row = &b.data[(cols.start + j + i) * b.stride + rows.start..][..depth];
-                bits.iter_mut().zip(row).for_each(|(to, x)| *to = rounded_bits(*x));
-                bits[depth..].iter_mut().take(1).for_each(|odd| *odd = 0);
-                let both = bits.as_chunks::<2>().0.iter().map(|[x, y]| f32::from_bits(x | y >> 16));
-                line.iter_mut().zip(both).take(pairs).for_each(|(to, pair)| *to = pair);
-            }
-            for p in (0..pairs).step_by(4) {
-                let square = transpose(four.each_ref().map(|line| [line[p], line[p + 1], line[p + 2], line[p + 3]]));
-                let square = square.map(|line| line.map(f32::to_bits));
-                for (q, line) in square.iter().enumerate().take(pairs - p) {
-                    let to = &mut to[(p + q) * stride + j..];
-                    if count == 4 {
-                        to[..4].copy_from_slice(line); // of known length: one instruction
-                    } else {
-                        to[..count].copy_from_slice(&line[..count]);
+        // Along rows as stored, and then the transpose.
+        for l in (0..rows.len()).step_by(2 * LANES) {
+            let mut group: [&mut [u32]; LANES] = std::array::from_fn(|_| lines.next().unwrap_or_default());
+            for j in (0..stride).step_by(LANES) {
+                let mut square = [simd.splat_u32s(0); LANES];
+                for (i, line) in square.iter_mut().enumerate() {
+                    let row = row(cols.start + j + i, cols.end, &rows);
+                    *line = neighbours(load(simd, row, l), load(simd, row, l + LANES));
+                }
+                let square = transpose(square);
+                for (line, pairs) in group.iter_mut().zip(square) {
+                    if let Some(to) = line.get_mut(j..j + LANES) {
+                        to.copy_from_slice(&pulp::cast::<u32x16, [u32; LANES]>(pairs));
                     }
                 }
             }
         }
+    }
+
+    /// 16 values of a row from `at` on; what lies beyond its end is zero.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma")]
+    fn load(simd: V4, row: &[f32], at: usize) -> f32x16 {
+        let row = &row[at.min(row.len())..];
+        match row.first_chunk::<LANES>() {
+            Some(whole) => pulp::cast(*whole),
+            None => simd.partial_load_f32s(row),
+        }
+    }
+
+    /// Pair i of the values i of both.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    fn interleaved(first: f32x16, second: f32x16) -> u32x16 {
+        const ORDER: [u16; 2 * LANES] = {
+            let mut order = [0; 2 * LANES];
+            let mut i = 0;
+            while i < LANES {
+                (order[2 * i], order[2 * i + 1]) = (i as u16, (LANES + i) as u16);
+                i += 1;
+            }
+            order
+        };
+        pulp::cast(_mm512_permutexvar_epi16(pulp::cast(ORDER), both(first, second)))
+    }
+
+    /// Pair i of the values 2i and 2i + 1 of both in a row.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn neighbours(first: f32x16, second: f32x16) -> u32x16 {
+        pulp::cast(_mm512_rol_epi32::<16>(both(second, first)))
+    }
+
+    /// Rounded: the second below the first.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn both(first: f32x16, second: f32x16) -> __m512i {
+        let rounded = _mm512_cvtne2ps_pbh(pulp::cast(first), pulp::cast(second));
+        // SAFETY: both are 512 bits without padding, of which every pattern is valid.
+        unsafe { transmute::<__m512bh, __m512i>(rounded) }
+    }
+
+    /// The transpose of a square: of its squares of four, and then of these.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn transpose(rows: [u32x16; LANES]) -> [u32x16; LANES] {
+        let mut r: [__m512i; LANES] = pulp::cast(rows);
+        for four in r.as_chunks_mut::<4>().0 {
+            let [a, b, c, d] = *four;
+            let (ab, ab_high) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+            let (cd, cd_high) = (_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+            *four = [
+                _mm512_unpacklo_epi64(ab, cd),
+                _mm512_unpackhi_epi64(ab, cd),
+                _mm512_unpacklo_epi64(ab_high, cd_high),
+                _mm512_unpackhi_epi64(ab_high, cd_high),
+            ];
+        }
+        let mut to = r;
+        for i in 0..4 {
+            let [a, b, c, d] = [r[i], r[4 + i], r[8 + i], r[12 + i]];
+            let (ab, ab_high) = (_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0xdd>(a, b));
+            let (cd, cd_high) = (_mm512_shuffle_i32x4::<0x88>(c, d), _mm512_shuffle_i32x4::<0xdd>(c, d));
+            to[i] = _mm512_shuffle_i32x4::<0x88>(ab, cd);
+            to[4 + i] = _mm512_shuffle_i32x4::<0x88>(ab_high, cd_high);
+            to[8 + i] = _mm512_shuffle_i32x4::<0xdd>(ab, cd);
+            to[12 + i] = _mm512_shuffle_i32x4::<0xdd>(ab_high, cd_high);
+        }
+        pulp::cast(to)
     }
 }
 
