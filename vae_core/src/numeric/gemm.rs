@@ -11,8 +11,11 @@ use crate::{Error, Result};
 /// # Errors
 /// [`Error::Shape`] if there are not so many.
 pub fn matrix_mut<F>(data: &mut [F], rows: usize, cols: usize) -> Result<ArrayViewMut2<'_, F>> {
-    let (expected, found) = (|| format!("{rows} rows of {cols} values"), format!("{} values", data.len()));
-    let too_few = || Error::Shape { what: "matrix", expected: expected(), found: found.clone() };
+    let len = data.len();
+    let too_few = || {
+        let (expected, found) = (format!("{rows} rows of {cols} values"), format!("{len} values"));
+        Error::Shape { what: "matrix", expected, found }
+    };
     let values = rows.checked_mul(cols).and_then(|n| data.get_mut(..n)).ok_or_else(too_few)?;
     ArrayViewMut2::from_shape((rows, cols), values).map_err(|_| too_few())
 }

@@ -22,6 +22,8 @@ const BLOCK: usize = 200;
 const ROWS: usize = 6;
 /// Rows of B that are packed together, panel by panel, so that memory is read as it lies.
 const BAND: usize = 8;
+/// The same of a transposed B: its stored rows are read a cache line at a time.
+const TRANSPOSED_BAND: usize = LINE;
 
 thread_local! {
     /// The packed rows of B: one buffer for each thread, as large as it was ever needed.
@@ -78,10 +80,11 @@ impl WithSimd for Product<'_> {
         let (k, n) = b.shape();
         let packed = aligned(packed, BLOCK.min(k) * n.next_multiple_of(S::F32_LANES));
         let block = k.div_ceil(k.div_ceil(BLOCK));
+        let band_rows = if b.transposed { TRANSPOSED_BAND } else { BAND };
         for first in (0..k).step_by(block) {
             let depth = block.min(k - first);
-            for band in (0..depth).step_by(BAND) {
-                let rows = BAND.min(depth - band);
+            for band in (0..depth).step_by(band_rows) {
+                let rows = band_rows.min(depth - band);
                 for (col, width) in panels::<S>(n) {
                     let stride = width.next_multiple_of(S::F32_LANES);
                     let to = &mut packed[col * depth + band * stride..][..rows * stride];

@@ -65,13 +65,13 @@ pub fn zip2<F: Real>(y: &mut [F], z: &mut [F], x: &[F], f: impl Fn(F, F, F) -> (
     });
 }
 
-/// `y ← f(y, a, b)`; the slices have the same length.
+/// `(w, y, z) ← f(w, y, z, x)`; the slices have the same length.
 #[inline(always)]
-pub fn zip2_ref<F: Real>(y: &mut [F], a: &[F], b: &[F], f: impl Fn(F, F, F) -> F) {
-    debug_assert!(y.len() == a.len() && a.len() == b.len());
+pub fn zip3<F: Real>(w: &mut [F], y: &mut [F], z: &mut [F], x: &[F], f: impl Fn(F, F, F, F) -> (F, F, F)) {
+    debug_assert!(w.len() == x.len() && y.len() == x.len() && z.len() == x.len());
     vectorised!({
-        for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
-            *y = f(*y, a, b);
+        for (((w, y), z), &x) in w.iter_mut().zip(y.iter_mut()).zip(z.iter_mut()).zip(x) {
+            (*w, *y, *z) = f(*w, *y, *z, x);
         }
     });
 }

@@ -19,9 +19,10 @@ pub(super) fn update<F: Real>(params: &mut [F], gradient: &[F], m: &mut [F], v: 
     let (beta1, beta2, epsilon) = (F::of(s.beta1), F::of(s.beta2), F::of(s.epsilon));
     let (rest1, rest2) = (F::of(1.0 - s.beta1), F::of(1.0 - s.beta2));
     let (size, root2) = (F::of(s.size / correct1), F::of(1.0 / correct2.sqrt()));
-    vmath::zip(m, gradient, |m, g| beta1 * m + rest1 * g);
-    vmath::zip(v, gradient, |v, g| beta2 * v + rest2 * g * g);
-    vmath::zip2_ref(params, m, v, |p, m, v| p + size * m / (v.sqrt_v() * root2 + epsilon));
+    vmath::zip3(params, m, v, gradient, |p, m, v, g| {
+        let (m, v) = (beta1 * m + rest1 * g, beta2 * v + rest2 * g * g);
+        (p + size * m / (v.sqrt_v() * root2 + epsilon), m, v)
+    });
 }
 
 #[cfg(test)]
