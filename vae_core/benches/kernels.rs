@@ -6,7 +6,7 @@
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use vae_core::numeric::block_sparse::BlockSparse;
-use vae_core::numeric::gemm::{Mat, matmul, matmul_in, matrix_mut};
+use vae_core::numeric::gemm::{Mat, Start, matmul, matmul_in, matrix_mut};
 use vae_core::numeric::{Precision, Real, vmath};
 use vae_core::optim::{Optimiser, OptimiserConfig};
 
@@ -27,7 +27,7 @@ fn forward(bencher: Bencher, (m, n, k): (usize, usize, usize)) {
     let (a, b, mut c) = (values(m * k), values(k * n), vec![0.0; m * n]);
     bencher
         .counter(ItemsCount::new(2 * m * n * k))
-        .bench_local(|| matmul(&mut c, Mat::new(&a, m, k), Mat::new(&b, k, n), false).unwrap());
+        .bench_local(|| matmul(&mut c, Mat::new(&a, m, k), Mat::new(&b, k, n), Start::Zero).unwrap());
 }
 
 /// δ Wᵀ: B transposed.
@@ -36,7 +36,7 @@ fn input_gradient(bencher: Bencher, (m, n, k): (usize, usize, usize)) {
     let (a, b, mut c) = (values(m * k), values(k * n), vec![0.0; m * n]);
     bencher
         .counter(ItemsCount::new(2 * m * n * k))
-        .bench_local(|| matmul(&mut c, Mat::new(&a, m, k), Mat::new(&b, n, k).t(), false).unwrap());
+        .bench_local(|| matmul(&mut c, Mat::new(&a, m, k), Mat::new(&b, n, k).t(), Start::Zero).unwrap());
 }
 
 /// xᵀ δ: A transposed.
@@ -45,7 +45,7 @@ fn weight_gradient(bencher: Bencher, (m, n, k): (usize, usize, usize)) {
     let (a, b, mut c) = (values(m * k), values(k * n), vec![0.0; m * n]);
     bencher
         .counter(ItemsCount::new(2 * m * n * k))
-        .bench_local(|| matmul(&mut c, Mat::new(&a, k, m).t(), Mat::new(&b, k, n), false).unwrap());
+        .bench_local(|| matmul(&mut c, Mat::new(&a, k, m).t(), Mat::new(&b, k, n), Start::Zero).unwrap());
 }
 
 /// The products of a step in mixed precision, to be held against those above: twice as fast on Zen 4 and 5; on Sapphire Rapids,
@@ -59,7 +59,7 @@ fn bf16_forward(bencher: Bencher, (m, n, k): (usize, usize, usize)) {
             matrix_mut(&mut c, m, n).unwrap(),
             Mat::new(&a, m, k),
             Mat::new(&b, k, n),
-            false,
+            Start::Zero,
         )
         .unwrap()
     };
@@ -75,7 +75,7 @@ fn bf16_input_gradient(bencher: Bencher, (m, n, k): (usize, usize, usize)) {
             matrix_mut(&mut c, m, n).unwrap(),
             Mat::new(&a, m, k),
             Mat::new(&b, n, k).t(),
-            false,
+            Start::Zero,
         )
         .unwrap()
     };
@@ -91,7 +91,7 @@ fn bf16_weight_gradient(bencher: Bencher, (m, n, k): (usize, usize, usize)) {
             matrix_mut(&mut c, m, n).unwrap(),
             Mat::new(&a, k, m).t(),
             Mat::new(&b, k, n),
-            false,
+            Start::Zero,
         )
         .unwrap()
     };
@@ -104,7 +104,7 @@ fn reference_in_f64(bencher: Bencher, (m, n, k): (usize, usize, usize)) {
     let (a, b, mut c) = (vec![0.1f64; m * k], vec![0.1f64; k * n], vec![0.0; m * n]);
     bencher
         .counter(ItemsCount::new(2 * m * n * k))
-        .bench_local(|| matmul(&mut c, Mat::new(&a, m, k), Mat::new(&b, k, n), false).unwrap());
+        .bench_local(|| matmul(&mut c, Mat::new(&a, m, k), Mat::new(&b, k, n), Start::Zero).unwrap());
 }
 
 /// 100 images of which a fifth is ink, in patches. Counted as if they were dense: more than the peak is possible.
@@ -116,9 +116,10 @@ fn ink() -> Vec<f32> {
 fn sparse_forward(bencher: Bencher) {
     let (w, mut out, mut x) = (values(784 * 500), vec![0.0; 100 * 500], BlockSparse::new(100, 784));
     x.fill(&ink(), 1);
+    let bias = vec![0.0; 500];
     bencher
         .counter(ItemsCount::new(2usize * 100 * 784 * 500))
-        .bench_local(|| x.multiply_add(Mat::new(&w, 784, 500), matrix_mut(&mut out, 100, 500).unwrap()));
+        .bench_local(|| x.multiply(Mat::new(&w, 784, 500), &bias, matrix_mut(&mut out, 100, 500).unwrap()));
 }
 
 #[divan::bench]

@@ -8,7 +8,7 @@ use super::activation::Activation;
 use super::params::Layout;
 use crate::Result;
 use crate::numeric::block_sparse::{BlockSparse, RUN};
-use crate::numeric::gemm::{Mat, matmul_in, matrix_mut};
+use crate::numeric::gemm::{Mat, Start, matmul_in, matrix_mut};
 use crate::numeric::{Precision, Real, vmath};
 use crate::threads::by_columns;
 
@@ -59,18 +59,15 @@ impl Dense {
         let kept = if self.activation.needs_input() { self.outputs } else { 0 };
         let (out, pre) = (matrix_mut(out, rows, self.outputs)?, matrix_mut(pre, rows, kept)?);
         let (w, bias) = (&params[self.weight.clone()], &params[self.bias.clone()]);
-        let sparse = x.sparse.zip(F::as_f32(w).map(|w| Mat::new(w, self.inputs, self.outputs)));
+        let sparse = x.sparse.zip(F::as_f32(w).map(|w| Mat::new(w, self.inputs, self.outputs))).zip(F::as_f32(bias));
         let w = Mat::new(w, self.inputs, self.outputs);
         by_columns(out, pre, 0, exec.share(rows * w.len()), &|mut out, mut pre, first| {
             let cols = first..first + out.ncols();
-            for row in slices(&mut out) {
-                row.copy_from_slice(&bias[cols.clone()]);
-            }
             match (sparse, F::as_f32_view(out.view_mut())) {
-                (Some((x, w)), Some(out)) => x.multiply_add(w.columns(cols), out),
+                (Some(((x, w), bias)), Some(out)) => x.multiply(w.columns(cols.clone()), &bias[cols], out),
                 _ => {
-                    let x = Mat::new(x.dense, rows, self.inputs);
-                    matmul_in(exec.precision, out.view_mut(), x, w.columns(cols), true)?;
+                    let (x, start) = (Mat::new(x.dense, rows, self.inputs), Start::Row(&bias[cols.clone()]));
+                    matmul_in(exec.precision, out.view_mut(), x, w.columns(cols), start)?;
                 }
             }
             let finish = |out: &mut [F], pre: &mut [F]| {
@@ -106,7 +103,7 @@ impl Dense {
         let none = matrix_mut(&mut [], rows, 0)?;
         by_columns(dx, none, 0, exec.share(rows * w.len()), &|mut dx, _, first| {
             let inputs = first..first + dx.ncols();
-            matmul_in(exec.precision, dx.view_mut(), delta, w.rows(inputs.clone()).t(), false)?;
+            matmul_in(exec.precision, dx.view_mut(), delta, w.rows(inputs.clone()).t(), Start::Zero)?;
             let Some((activation, saved)) = before else { return Ok(()) };
             match dx.as_slice_mut() {
                 Some(dx) => activation.backward(dx, &saved[first..][..dx.len()]), // all columns, or of a single row some
@@ -140,7 +137,7 @@ impl Dense {
         }
         let gradient = matrix_mut(gradient, inputs.len(), self.outputs)?;
         let x = Mat::new(x.dense, rows, self.inputs).columns(inputs);
-        matmul_in(precision, gradient, x.t(), Mat::new(delta, rows, self.outputs), false)
+        matmul_in(precision, gradient, x.t(), Mat::new(delta, rows, self.outputs), Start::Zero)
     }
 
     /// ∂/∂b = Σ_rows δ `[outputs]`.

@@ -22,7 +22,7 @@ use ndarray::ArrayViewMut2;
 use pulp::Arch;
 use serde::{Deserialize, Serialize};
 
-use super::gemm::Mat;
+use super::gemm::{Mat, Start};
 use super::product;
 
 /// The precision of a training step's dense products. Everything else is `f32`: parameters, sums, the optimiser, elementary
@@ -59,18 +59,17 @@ fn rounded_bits(x: f32) -> u32 {
     (if x.is_nan() { bits | 0x0040_0000 } else { nearest }) & 0xffff_0000
 }
 
-/// `C ← A·B`, or `C ← C + A·B`, of A and B rounded; shapes were checked by [`matmul`](super::gemm::matmul), and the inner one
-/// is not 0.
-pub(super) fn multiply(arch: Arch, c: ArrayViewMut2<'_, f32>, a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool) {
+/// `C ← start + A·B` of A and B rounded; shapes were checked by [`matmul`](super::gemm::matmul), and the inner one is not 0.
+pub(super) fn multiply(arch: Arch, c: ArrayViewMut2<'_, f32>, a: Mat<'_, f32>, b: Mat<'_, f32>, start: Start<'_, f32>) {
     if c.is_empty() {
         return;
     }
     #[cfg(target_arch = "x86_64")]
     if let Some(simd) = super::isa::bf16(arch) {
-        return pairs::multiply(simd, c, a, b, accumulate);
+        return pairs::multiply(simd, c, a, b, start);
     }
     ROUNDED.with_borrow_mut(|[a_rounded, b_rounded]| {
-        product::multiply(arch, c, rounded(a, a_rounded), rounded(b, b_rounded), accumulate);
+        product::multiply(arch, c, rounded(a, a_rounded), rounded(b, b_rounded), start);
     });
 }
 
@@ -101,8 +100,8 @@ mod pairs {
     use pulp::x86::V4;
     use pulp::{Simd, f32x16, u32x16};
 
-    use super::super::gemm::Mat;
-    use super::super::product::{load_row, panels, store_row, take, with_vectors};
+    use super::super::gemm::{Mat, Start};
+    use super::super::product::{first_sums, panels, store_row, take, with_vectors};
 
     /// Values of the inner index in a block of B; even. With 64 columns, 32 KiB.
     const BLOCK: usize = 256;
@@ -129,10 +128,16 @@ mod pairs {
     }
 
     /// As the function above. `simd` proves that the machine has AVX-512.
-    pub(super) fn multiply(simd: V4, c: ArrayViewMut2<'_, f32>, a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool) {
+    pub(super) fn multiply(
+        simd: V4,
+        c: ArrayViewMut2<'_, f32>,
+        a: Mat<'_, f32>,
+        b: Mat<'_, f32>,
+        start: Start<'_, f32>,
+    ) {
         assert!(std::is_x86_feature_detected!("avx512bf16"), "`isa::bf16` gives no path without it");
         // SAFETY: a `V4` exists only where all of these features but the last were found, and the last was found above.
-        BUFFERS.with_borrow_mut(|buffers| unsafe { multiply_here(simd, c, a, b, accumulate, buffers) });
+        BUFFERS.with_borrow_mut(|buffers| unsafe { multiply_here(simd, c, a, b, start, buffers) });
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx2,fma")]
@@ -141,7 +146,7 @@ mod pairs {
         mut c: ArrayViewMut2<'_, f32>,
         a: Mat<'_, f32>,
         b: Mat<'_, f32>,
-        accumulate: bool,
+        start: Start<'_, f32>,
         buffers: &mut Buffers,
     ) {
         let ((m, k), (_, n)) = (a.shape(), b.shape());
@@ -151,7 +156,7 @@ mod pairs {
             let depth = BLOCK.min(k - first);
             pack(simd, &mut buffers.a[first / 2 * stride..], a.t(), first..first + depth, 0..m, stride);
         }
-        let job = Job { simd, a: &buffers.a, stride, b, m, k, accumulate };
+        let job = Job { simd, a: &buffers.a, stride, b, m, k, start };
         for (col, width) in panels::<V4>(n) {
             let (c, packed) = (c.slice_mut(s![.., col..col + width]), &mut buffers.b);
             with_vectors!(width.div_ceil(LANES), |NV| panel::<NV>(job, c, packed, col..col + width));
@@ -167,7 +172,7 @@ mod pairs {
         b: Mat<'a, f32>,
         m: usize,
         k: usize,
-        accumulate: bool,
+        start: Start<'a, f32>,
     }
 
     /// Some columns of C, which take `NV` vectors.
@@ -178,15 +183,16 @@ mod pairs {
             let depth = BLOCK.min(k - first);
             let b = &mut packed.0[..depth.div_ceil(2) * NV * LANES];
             pack(simd, b, job.b, first..first + depth, cols.clone(), NV * LANES);
-            let (a, b, load) = (&job.a[first / 2 * stride..], &*b, job.accumulate || first > 0);
+            let (a, b) = (&job.a[first / 2 * stride..], &*b);
+            let start = if first > 0 { Start::Sums } else { job.start.columns(cols.clone()) };
             let (mut row, rows) = (0, &mut c.rows_mut().into_iter());
             while row < m {
                 let (a, at) = (&a[row..], (stride, cols.len()));
                 row += match m - row {
-                    ROWS.. => tile::<ROWS, NV>(simd, take(rows), a, b, at, load),
-                    4.. => tile::<4, NV>(simd, take(rows), a, b, at, load),
-                    2.. => tile::<2, NV>(simd, take(rows), a, b, at, load),
-                    _ => tile::<1, NV>(simd, take(rows), a, b, at, load),
+                    ROWS.. => tile::<ROWS, NV>(simd, take(rows), a, b, at, start),
+                    4.. => tile::<4, NV>(simd, take(rows), a, b, at, start),
+                    2.. => tile::<2, NV>(simd, take(rows), a, b, at, start),
+                    _ => tile::<1, NV>(simd, take(rows), a, b, at, start),
                 };
             }
         }
@@ -201,15 +207,10 @@ mod pairs {
         a: &[u32],
         b: &[u32],
         (stride, width): (usize, usize),
-        load: bool,
+        start: Start<'_, f32>,
     ) -> usize {
         let (b, _) = V4::as_simd_u32s(b).0.as_chunks::<NV>();
-        let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
-        if load {
-            for i in 0..MR {
-                sums[i] = load_row(simd, &c[i][..width]);
-            }
-        }
+        let mut sums: [[_; NV]; MR] = first_sums(simd, &c, width, start);
         for (p, b) in b.iter().enumerate() {
             let b = *b;
             let a = a[p * stride..].as_chunks::<MR>().0[0];
@@ -388,18 +389,19 @@ mod tests {
         /// Σ of products of rounded values in f64, within the rounding of a chain of k additions in f32.
         #[test]
         fn agrees_with_the_definition_on_every_path(
-            m in 0usize..40, n in 0usize..150, k in 1usize..600, ta: bool, tb: bool, accumulate: bool,
+            m in 0usize..40, n in 0usize..150, k in 1usize..600, ta: bool, tb: bool, which in 0usize..3,
         ) {
-            let (a, b, start) = (values(m * k, 0.7), values(k * n, 1.3), values(m * n, 0.3));
+            let (a, b, sums) = (values(m * k, 0.7), values(k * n, 1.3), values(m * n, 0.3));
+            let start = [Start::Zero, Start::Sums, Start::Row(&sums[..n.min(sums.len())])][which];
             let at = |i: usize, l: usize| f64::from(round(if ta { a[l * m + i] } else { a[i * k + l] }));
             let bt = |l: usize, j: usize| f64::from(round(if tb { b[j * k + l] } else { b[l * n + j] }));
             let mut in_f32: Option<Vec<f32>> = None;
             for (name, arch) in isa::all() {
-                let mut c = start.clone();
-                multiply(arch, view(&mut c, m, n), mat(&a, m, k, ta), mat(&b, k, n, tb), accumulate);
+                let mut c = sums.clone();
+                multiply(arch, view(&mut c, m, n), mat(&a, m, k, ta), mat(&b, k, n, tb), start);
                 for i in 0..m {
                     for j in 0..n {
-                        let from = if accumulate { f64::from(start[i * n + j]) } else { 0.0 };
+                        let from = [0.0, f64::from(sums[i * n + j]), f64::from(sums[j])][which];
                         let exact = from + (0..k).map(|l| at(i, l) * bt(l, j)).sum::<f64>();
                         let size = from.abs() + (0..k).map(|l| (at(i, l) * bt(l, j)).abs()).sum::<f64>();
                         let (found, most) = (f64::from(c[i * n + j]), size * (k + 2) as f64 * 6e-8 + 1e-30);
@@ -422,25 +424,25 @@ mod tests {
             let bt = |l: usize, j: usize| if tb { b[j * k + l] } else { b[l * n + j] };
             for (name, arch) in isa::all() {
                 let mut whole = vec![0.0; m * n];
-                multiply(arch, view(&mut whole, m, n), mat(&a, m, k, ta), mat(&b, k, n, tb), false);
+                multiply(arch, view(&mut whole, m, n), mat(&a, m, k, ta), mat(&b, k, n, tb), Start::Zero);
                 let split = (cut * m as f64) as usize;
                 let rows = |rows: std::ops::Range<usize>| {
                     let (part, mut c) = (stored(rows.len(), k, ta, |i, l| at(rows.start + i, l)), vec![0.0; rows.len() * n]);
-                    multiply(arch, view(&mut c, rows.len(), n), mat(&part, rows.len(), k, ta), mat(&b, k, n, tb), false);
+                    multiply(arch, view(&mut c, rows.len(), n), mat(&part, rows.len(), k, ta), mat(&b, k, n, tb), Start::Zero);
                     c
                 };
                 prop_assert_eq!([rows(0..split), rows(split..m)].concat(), whole.clone(), "{}", name);
                 let split = (cut * n as f64) as usize;
-                let c = by_halves((m, n, k), split, (&b, tb), |c, b| multiply(arch, c, mat(&a, m, k, ta), b, false));
+                let c = by_halves((m, n, k), split, (&b, tb), |c, b| multiply(arch, c, mat(&a, m, k, ta), b, Start::Zero));
                 prop_assert_eq!(&c, &whole);
                 let split = (cut * k as f64) as usize / 2 * 2;
                 let mut c = vec![0.0; m * n];
-                for (part, accumulate) in [(0..split, false), (split..k, true)] {
+                for (part, start) in [(0..split, Start::Zero), (split..k, Start::Sums)] {
                     let a = stored(m, part.len(), ta, |i, l| at(i, part.start + l));
                     let b = stored(part.len(), n, tb, |l, j| bt(part.start + l, j));
                     let (a, b) = (mat(&a, m, part.len(), ta), mat(&b, part.len(), n, tb));
                     if !part.is_empty() {
-                        multiply(arch, view(&mut c, m, n), a, b, accumulate);
+                        multiply(arch, view(&mut c, m, n), a, b, start);
                     }
                 }
                 prop_assert_eq!(c, whole);
@@ -458,11 +460,11 @@ mod tests {
                 let (mut a, mut b) = (vec![0.5; m * k], vec![0.25; k * n]);
                 a[i * k + l] = bad;
                 let mut c = vec![0.0; m * n];
-                multiply(arch, view(&mut c, m, n), Mat::new(&a, m, k), Mat::new(&b, k, n), false);
+                multiply(arch, view(&mut c, m, n), Mat::new(&a, m, k), Mat::new(&b, k, n), Start::Zero);
                 prop_assert!((0..m * n).all(|e| c[e].is_finite() == (e / n != i)), "{name}");
                 a[i * k + l] = 0.5;
                 b[l * n + j] = bad;
-                multiply(arch, view(&mut c, m, n), Mat::new(&a, m, k), Mat::new(&b, k, n), false);
+                multiply(arch, view(&mut c, m, n), Mat::new(&a, m, k), Mat::new(&b, k, n), Start::Zero);
                 prop_assert!((0..m * n).all(|e| c[e].is_finite() == (e % n != j)), "{name}");
             }
         }
@@ -475,8 +477,8 @@ mod tests {
             let cols = from.min(to - 1)..to.max(from + 1);
             let (mut whole, mut part) = (vec![0.0; wide * 20], vec![0.0; cols.len() * 20]);
             let (x, delta) = (Mat::new(&x, k, wide), Mat::new(&delta, k, 20));
-            matmul_in(Precision::MixedBf16, view(&mut whole, wide, 20), x.t(), delta, false).unwrap();
-            matmul_in(Precision::MixedBf16, view(&mut part, cols.len(), 20), x.columns(cols.clone()).t(), delta, false).unwrap();
+            matmul_in(Precision::MixedBf16, view(&mut whole, wide, 20), x.t(), delta, Start::Zero).unwrap();
+            matmul_in(Precision::MixedBf16, view(&mut part, cols.len(), 20), x.columns(cols.clone()).t(), delta, Start::Zero).unwrap();
             prop_assert_eq!(&part[..], &whole[cols.start * 20..cols.end * 20]);
         }
     }
@@ -484,13 +486,16 @@ mod tests {
     #[test]
     fn an_empty_inner_index_and_wrong_shapes() {
         let mut c = [1.0f32; 6];
-        matmul_in(Precision::MixedBf16, view(&mut c, 2, 3), Mat::new(&[], 2, 0), Mat::new(&[], 0, 3), true).unwrap();
+        matmul_in(Precision::MixedBf16, view(&mut c, 2, 3), Mat::new(&[], 2, 0), Mat::new(&[], 0, 3), Start::Sums)
+            .unwrap();
         assert_eq!(c, [1.0; 6]);
-        matmul_in(Precision::MixedBf16, view(&mut c, 2, 3), Mat::new(&[], 2, 0), Mat::new(&[], 0, 3), false).unwrap();
+        matmul_in(Precision::MixedBf16, view(&mut c, 2, 3), Mat::new(&[], 2, 0), Mat::new(&[], 0, 3), Start::Zero)
+            .unwrap();
         assert_eq!(c, [0.0; 6]);
         let x = [1.0f32; 6];
         assert!(
-            matmul_in(Precision::MixedBf16, view(&mut c, 2, 3), Mat::new(&x, 2, 3), Mat::new(&x, 2, 3), false).is_err()
+            matmul_in(Precision::MixedBf16, view(&mut c, 2, 3), Mat::new(&x, 2, 3), Mat::new(&x, 2, 3), Start::Zero)
+                .is_err()
         );
     }
 
@@ -498,7 +503,7 @@ mod tests {
     fn doubles_stay_doubles() {
         let (third, mut c) = ([1.0f64 / 3.0], [0.0]);
         let view64 = ArrayViewMut2::from_shape((1, 1), &mut c[..]).unwrap();
-        matmul_in(Precision::MixedBf16, view64, Mat::new(&third, 1, 1), Mat::new(&[1.0], 1, 1), false).unwrap();
+        matmul_in(Precision::MixedBf16, view64, Mat::new(&third, 1, 1), Mat::new(&[1.0], 1, 1), Start::Zero).unwrap();
         assert_eq!(c, third);
     }
 }

@@ -53,9 +53,9 @@ impl BlockSparse {
         runs.clone().filter(|some| *some).count() as f64 / runs.len().max(1) as f64
     }
 
-    /// `out ← out + x W`; W `[D, n]`, out `[M, n]`.
-    pub fn multiply_add(&self, w: Mat<'_, f32>, out: ArrayViewMut2<'_, f32>) {
-        SUMS.with_borrow_mut(|sums| isa::arch().dispatch(Forward { x: self, w, out, sums }));
+    /// `out ← x W + b`; W `[D, n]`, b `[n]`, out `[M, n]`.
+    pub fn multiply(&self, w: Mat<'_, f32>, bias: &[f32], out: ArrayViewMut2<'_, f32>) {
+        SUMS.with_borrow_mut(|sums| isa::arch().dispatch(Forward { x: self, w, bias, out, sums }));
     }
 
     /// `out ← xᵀ δ` for the pixels of some `runs`; δ `[M, n]`, out `[pixels of these runs, n]`.
@@ -118,6 +118,7 @@ thread_local! {
 struct Forward<'a> {
     x: &'a BlockSparse,
     w: Mat<'a, f32>,
+    bias: &'a [f32],
     out: ArrayViewMut2<'a, f32>,
     sums: &'a mut Vec<f32>,
 }
@@ -127,12 +128,13 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, w, mut out, sums } = self;
+        let Self { x, w, bias, mut out, sums } = self;
         for (col, width) in panels::<S>(out.ncols()) {
-            let (w, out) = (w.columns(col..col + width), out.slice_mut(s![.., col..col + width]));
+            let (w, bias) = (w.columns(col..col + width), &bias[col..col + width]);
+            let out = out.slice_mut(s![.., col..col + width]);
             let sums = aligned(sums, out.nrows() * width.next_multiple_of(S::F32_LANES));
             with_vectors!(width.div_ceil(S::F32_LANES), |NV| {
-                simd.vectorize(ForwardPanel::<NV> { x, w, out, sums })
+                simd.vectorize(ForwardPanel::<NV> { x, w, bias, out, sums })
             });
         }
     }
@@ -142,6 +144,7 @@ impl WithSimd for Forward<'_> {
 struct ForwardPanel<'a, const NV: usize> {
     x: &'a BlockSparse,
     w: Mat<'a, f32>,
+    bias: &'a [f32],
     out: ArrayViewMut2<'a, f32>,
     sums: &'a mut [f32],
 }
@@ -151,12 +154,10 @@ impl<const NV: usize> WithSimd for ForwardPanel<'_, NV> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, w, mut out, sums } = self;
+        let Self { x, w, bias, mut out, sums } = self;
         let width = out.ncols();
         let (sums, _) = S::as_mut_simd_f32s(sums).0.as_chunks_mut::<NV>();
-        for (row, sums) in out.rows().into_iter().zip(&mut *sums) {
-            *sums = load_row(simd, row.to_slice().unwrap_or_default());
-        }
+        sums[..out.nrows()].fill(load_row(simd, bias));
         for run in 0..x.counts.len() {
             let mut weights = [[simd.splat_f32s(0.0); NV]; RUN];
             for (pixel, weights) in (run * RUN..x.d).zip(&mut weights) {
@@ -245,7 +246,7 @@ impl<const NV: usize> WithSimd for BackwardPanel<'_, NV> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::numeric::gemm::{matmul, matrix_mut};
+    use crate::numeric::gemm::{Start, matmul, matrix_mut};
     use ndarray::Axis;
     use proptest::prelude::*;
 
@@ -268,16 +269,16 @@ mod tests {
             let density = BlockSparse::share(&x);
             prop_assert!((0.0..=1.0).contains(&density));
 
-            let (mut out, mut dense) = (vec![0.5; m * n], vec![0.5; m * n]);
+            let (bias, mut out, mut dense) = (&w[..n], vec![0.5; m * n], vec![0.5; m * n]);
             let half = n / 2;
             let (left, right) = matrix_mut(&mut out, m, n).unwrap().split_at(Axis(1), half);
-            sparse.multiply_add(Mat::new(&w, d, n).columns(0..half), left);
-            sparse.multiply_add(Mat::new(&w, d, n).columns(half..n), right);
-            matmul(&mut dense, Mat::new(&x, m, d), Mat::new(&w, d, n), true).unwrap();
+            sparse.multiply(Mat::new(&w, d, n).columns(0..half), &bias[..half], left);
+            sparse.multiply(Mat::new(&w, d, n).columns(half..n), &bias[half..], right);
+            matmul(&mut dense, Mat::new(&x, m, d), Mat::new(&w, d, n), Start::Row(bias)).unwrap();
             prop_assert_eq!(out, dense);
 
             let mut dense = vec![0.25; d * n];
-            matmul(&mut dense, Mat::new(&x, m, d).t(), Mat::new(&delta, m, n), false).unwrap();
+            matmul(&mut dense, Mat::new(&x, m, d).t(), Mat::new(&delta, m, n), Start::Zero).unwrap();
             let runs = d.div_ceil(RUN);
             let split = (cut * runs as f64) as usize;
             for part in [0..split, split..runs] {
@@ -296,7 +297,7 @@ mod tests {
         assert!((BlockSparse::share(&x) - 0.5).abs() < 1e-12);
         sparse.fill(&x, 1);
         let mut out = [0.0; 2];
-        sparse.multiply_add(Mat::new(&[1.0; 10], 5, 2), matrix_mut(&mut out, 1, 2).unwrap());
+        sparse.multiply(Mat::new(&[1.0; 10], 5, 2), &[0.0; 2], matrix_mut(&mut out, 1, 2).unwrap());
         assert!(out.iter().all(|v| v.is_nan()));
     }
 }

@@ -78,13 +78,35 @@ impl<'a, F> Mat<'a, F> {
     }
 }
 
-/// `C ← A·B`, or `C ← C + A·B` if `accumulate`; `C` is row-major `[m, n]`, A `[m, k]`, B `[k, n]`.
+/// What the sums of a product `C ← start + A·B` begin with.
+#[derive(Clone, Copy, Debug)]
+pub enum Start<'a, F> {
+    /// 0.
+    Zero,
+    /// What C holds.
+    Sums,
+    /// The same `n` values in each row: a bias.
+    Row(&'a [F]),
+}
+
+impl<'a, F> Start<'a, F> {
+    /// That of some of the columns.
+    #[inline(always)]
+    pub(super) fn columns(self, columns: std::ops::Range<usize>) -> Self {
+        match self {
+            Self::Row(row) => Self::Row(&row[columns]),
+            other => other,
+        }
+    }
+}
+
+/// `C ← start + A·B`; `C` is row-major `[m, n]`, A `[m, k]`, B `[k, n]`.
 ///
 /// # Errors
 /// [`Error::Shape`] if the shapes do not fit each other or their slices.
-pub fn matmul<F: Real>(c: &mut [F], a: Mat<'_, F>, b: Mat<'_, F>, accumulate: bool) -> Result<()> {
+pub fn matmul<F: Real>(c: &mut [F], a: Mat<'_, F>, b: Mat<'_, F>, start: Start<'_, F>) -> Result<()> {
     let ((m, _), (_, n)) = (a.shape(), b.shape());
-    matmul_in(Precision::F32, matrix_mut(c, m, n)?, a, b, accumulate)
+    matmul_in(Precision::F32, matrix_mut(c, m, n)?, a, b, start)
 }
 
 /// [`matmul`] in this precision, which means something for `f32` only, into some columns of a matrix.
@@ -96,15 +118,18 @@ pub fn matmul_in<F: Real>(
     mut c: ArrayViewMut2<'_, F>,
     a: Mat<'_, F>,
     b: Mat<'_, F>,
-    accumulate: bool,
+    start: Start<'_, F>,
 ) -> Result<()> {
     let ((m, k), (kb, n)) = (a.shape(), b.shape());
     let in_rows = c.nrows() == 0 || c.ncols() <= 1 || c.strides()[1] == 1;
-    let c_fits = c.dim() == (m, n) && in_rows;
+    let start_fits = !matches!(start, Start::Row(row) if row.len() != n);
+    let c_fits = c.dim() == (m, n) && in_rows && start_fits;
     if k != kb || !a.fits() || !b.fits() || !c_fits {
         return Err(Error::Shape {
             what: "matrix product",
-            expected: format!("A [m, k] · B [k, n] within their slices, and C [{m}, {n}] in rows"),
+            expected: format!(
+                "A [m, k] · B [k, n] within their slices, C [{m}, {n}] in rows, and a start of {n} values"
+            ),
             found: format!("A [{m}, {k}], B [{kb}, {n}], C {:?}", c.shape()),
         });
     }
@@ -112,13 +137,22 @@ pub fn matmul_in<F: Real>(
         return Ok(());
     }
     if k == 0 {
-        if !accumulate {
-            c.fill(F::zero());
-        }
+        begin(&mut c, start);
         return Ok(());
     }
-    F::multiply(precision, c, a, b, accumulate);
+    F::multiply(precision, c, a, b, start);
     Ok(())
+}
+
+/// `C ← start`.
+pub(super) fn begin<F: Real>(c: &mut ArrayViewMut2<'_, F>, start: Start<'_, F>) {
+    for mut row in c.rows_mut() {
+        match (start, row.as_slice_mut()) {
+            (Start::Zero, _) => row.fill(F::zero()),
+            (Start::Row(start), Some(row)) => row.copy_from_slice(start),
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -139,17 +173,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_the_definition(m in 0usize..20, n in 0usize..20, k in 0usize..20, ta: bool, tb: bool, acc: bool) {
+        fn agrees_with_the_definition(m in 0usize..20, n in 0usize..20, k in 0usize..20, ta: bool, tb: bool, which in 0..3) {
             let a: Vec<f64> = (0..m * k).map(|i| (i as f64 * 0.7).sin()).collect();
             let b: Vec<f64> = (0..k * n).map(|i| (i as f64 * 1.3).cos()).collect();
             let mut c = vec![0.5; m * n];
-            let mut expected = if acc { c.clone() } else { vec![0.0; m * n] };
+            let row: Vec<f64> = (0..n).map(|j| j as f64).collect();
+            let start = [Start::Zero, Start::Sums, Start::Row(&row)][which as usize];
+            let mut expected = [vec![0.0; m * n], c.clone(), row.repeat(m)][which as usize].clone();
             let at = |i: usize, l: usize| if ta { a[l * m + i] } else { a[i * k + l] };
             let bt = |l: usize, j: usize| if tb { b[j * k + l] } else { b[l * n + j] };
             reference(&mut expected, &at, &bt, [m, n, k]);
             let a = if ta { Mat::new(&a, k, m).t() } else { Mat::new(&a, m, k) };
             let b = if tb { Mat::new(&b, n, k).t() } else { Mat::new(&b, k, n) };
-            matmul(&mut c, a, b, acc).unwrap();
+            matmul(&mut c, a, b, start).unwrap();
             for (c, e) in c.iter().zip(&expected) {
                 prop_assert!((c - e).abs() < 1e-12);
             }
@@ -159,8 +195,9 @@ mod tests {
     #[test]
     fn wrong_shapes_are_errors() {
         let x = [1.0f32; 6];
-        assert!(matmul(&mut [0.0; 4], Mat::new(&x, 2, 3), Mat::new(&x, 2, 3), false).is_err());
-        assert!(matmul(&mut [0.0; 3], Mat::new(&x, 2, 3), Mat::new(&x, 3, 2), false).is_err());
-        assert!(matmul(&mut [0.0; 4], Mat::new(&x, 2, 4), Mat::new(&x, 3, 2), false).is_err());
+        assert!(matmul(&mut [0.0; 4], Mat::new(&x, 2, 3), Mat::new(&x, 2, 3), Start::Zero).is_err());
+        assert!(matmul(&mut [0.0; 3], Mat::new(&x, 2, 3), Mat::new(&x, 3, 2), Start::Zero).is_err());
+        assert!(matmul(&mut [0.0; 4], Mat::new(&x, 2, 4), Mat::new(&x, 3, 2), Start::Zero).is_err());
+        assert!(matmul(&mut [0.0; 4], Mat::new(&x, 2, 3), Mat::new(&x, 3, 2), Start::Row(&x[..3])).is_err());
     }
 }

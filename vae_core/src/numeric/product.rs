@@ -1,4 +1,4 @@
-//! The dense product in `f32`: C ← A·B or C ← C + A·B, packed and kept in registers.
+//! The dense product in `f32`: C ← start + A·B, packed and kept in registers.
 //!
 //! B is cut into blocks of [`BLOCK`] rows, packed once as panels of a few vectors' width, of which each stays in the
 //! first-level cache while tiles of up to [`ROWS`] rows of C then pass over it with their sums in
@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use ndarray::{ArrayViewMut1, ArrayViewMut2, s};
 use pulp::{Arch, Simd, WithSimd};
 
-use super::gemm::Mat;
+use super::gemm::{Mat, Start};
 
 /// Rows of B in a block, at most; with 64 columns, 50 KiB.
 const BLOCK: usize = 200;
@@ -30,12 +30,12 @@ thread_local! {
     static PACKED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// `C ← A·B`, or `C ← C + A·B`; shapes were checked by [`matmul`](super::gemm::matmul), and the inner one is not 0.
-pub(super) fn multiply(arch: Arch, c: ArrayViewMut2<'_, f32>, a: Mat<'_, f32>, b: Mat<'_, f32>, accumulate: bool) {
+/// `C ← start + A·B`; shapes were checked by [`matmul`](super::gemm::matmul), and the inner one is not 0.
+pub(super) fn multiply(arch: Arch, c: ArrayViewMut2<'_, f32>, a: Mat<'_, f32>, b: Mat<'_, f32>, start: Start<'_, f32>) {
     if c.is_empty() {
         return;
     }
-    PACKED.with_borrow_mut(|packed| arch.dispatch(Product { c, a, b, accumulate, packed }));
+    PACKED.with_borrow_mut(|packed| arch.dispatch(Product { c, a, b, start, packed }));
 }
 
 /// Does something with the constant `NV`, the number of vectors in a panel: 1 to 4.
@@ -67,7 +67,7 @@ struct Product<'a> {
     c: ArrayViewMut2<'a, f32>,
     a: Mat<'a, f32>,
     b: Mat<'a, f32>,
-    accumulate: bool,
+    start: Start<'a, f32>,
     packed: &'a mut Vec<f32>,
 }
 
@@ -76,7 +76,7 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { mut c, a, b, accumulate, packed } = self;
+        let Self { mut c, a, b, start, packed } = self;
         let (k, n) = b.shape();
         let packed = aligned(packed, BLOCK.min(k) * n.next_multiple_of(S::F32_LANES));
         let block = k.div_ceil(k.div_ceil(BLOCK));
@@ -96,7 +96,8 @@ impl WithSimd for Product<'_> {
                 let stride = width.next_multiple_of(S::F32_LANES);
                 let packed = &packed[col * depth..][..depth * stride];
                 let c = c.slice_mut(s![.., col..col + width]);
-                let place = Place { row: 0, first, width, load: accumulate || first > 0 };
+                let start = if first > 0 { Start::Sums } else { start.columns(col..col + width) };
+                let place = Place { row: 0, first, width, start };
                 with_vectors!(stride / S::F32_LANES, |NV| tiles::<S, NV>(simd, c, a, packed, place));
             }
         }
@@ -137,7 +138,13 @@ pub(super) fn panels<S: Simd>(n: usize) -> impl Iterator<Item = (usize, usize)> 
 
 /// What a packed block of B, `NV` vectors wide, adds to its columns of C.
 #[inline(always)]
-fn tiles<S: Simd, const NV: usize>(simd: S, mut c: ArrayViewMut2<'_, f32>, a: Mat<'_, f32>, b: &[f32], place: Place) {
+fn tiles<S: Simd, const NV: usize>(
+    simd: S,
+    mut c: ArrayViewMut2<'_, f32>,
+    a: Mat<'_, f32>,
+    b: &[f32],
+    place: Place<'_>,
+) {
     let (m, _) = a.shape();
     let mut row = 0;
     let rows = &mut c.rows_mut().into_iter();
@@ -236,14 +243,13 @@ pub(super) fn transpose(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
     [column(0), column(1), column(2), column(3)]
 }
 
-/// Where a tile lies: its first row of C, the first row of B's block, the width of both, and whether the sums go on from what C
-/// holds.
+/// Where a tile lies: its first row of C, the first row of B's block, the width of both, and what its sums begin with.
 #[derive(Clone, Copy)]
-struct Place {
+struct Place<'a> {
     row: usize,
     first: usize,
     width: usize,
-    load: bool,
+    start: Start<'a, f32>,
 }
 
 /// `MR` rows of C by `NV` vectors; `T` if A is transposed. Its output is the number of rows done.
@@ -252,7 +258,7 @@ struct Tile<'a, const MR: usize, const NV: usize, const T: bool> {
     c: [&'a mut [f32]; MR],
     a: Mat<'a, f32>,
     b: &'a [f32],
-    place: Place,
+    place: Place<'a>,
 }
 
 impl<const MR: usize, const NV: usize, const T: bool> WithSimd for Tile<'_, MR, NV, T> {
@@ -260,15 +266,10 @@ impl<const MR: usize, const NV: usize, const T: bool> WithSimd for Tile<'_, MR, 
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> usize {
-        let Self { c, a, b, place: Place { row, first, width, load } } = self;
+        let Self { c, a, b, place: Place { row, first, width, start } } = self;
         let (b, _) = S::as_simd_f32s(b).0.as_chunks::<NV>();
         let depth = b.len();
-        let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
-        if load {
-            for i in 0..MR {
-                sums[i] = load_row(simd, &c[i][..width]);
-            }
-        }
+        let mut sums: [[_; NV]; MR] = first_sums(simd, &c, width, start);
         // Loops over indices, which the compiler unrolls early enough to keep all sums in registers.
         let rows: [&[f32]; MR] =
             std::array::from_fn(|i| if T { &[][..] } else { &a.data[(row + i) * a.stride + first..][..depth] });
@@ -288,6 +289,27 @@ impl<const MR: usize, const NV: usize, const T: bool> WithSimd for Tile<'_, MR, 
         }
         MR
     }
+}
+
+/// What the sums of `MR` rows of C, `width` values wide, begin with.
+#[inline(always)]
+pub(super) fn first_sums<S: Simd, const MR: usize, const NV: usize>(
+    simd: S,
+    c: &[&mut [f32]; MR],
+    width: usize,
+    start: Start<'_, f32>,
+) -> [[S::f32s; NV]; MR] {
+    let mut sums = [[simd.splat_f32s(0.0); NV]; MR];
+    match start {
+        Start::Zero => {}
+        Start::Row(row) => sums = [load_row(simd, row); MR],
+        Start::Sums => {
+            for i in 0..MR {
+                sums[i] = load_row(simd, &c[i][..width]);
+            }
+        }
+    }
+    sums
 }
 
 /// A row of at most `NV` vectors from memory; what lies beyond it is zero.
@@ -362,19 +384,20 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn agrees_with_the_definition_on_every_path(
-            m in 0usize..40, n in 0usize..150, k in 1usize..420, ta: bool, tb: bool, accumulate: bool,
+            m in 0usize..40, n in 0usize..150, k in 1usize..420, ta: bool, tb: bool, which in 0usize..3,
         ) {
             let (a, b) = (values(m * k, 0.7), values(k * n, 1.3));
-            let start = values(m * n, 0.3);
+            let sums = values(m * n, 0.3);
+            let start = [Start::Zero, Start::Sums, Start::Row(&sums[..n.min(sums.len())])][which];
             let at = |i: usize, l: usize| f64::from(if ta { a[l * m + i] } else { a[i * k + l] });
             let bt = |l: usize, j: usize| f64::from(if tb { b[j * k + l] } else { b[l * n + j] });
             let mut first: Option<Vec<f32>> = None;
             for (name, arch) in isa::all() {
-                let mut c = start.clone();
-                multiply(arch, view(&mut c, m, n), mat(&a, m, k, ta), mat(&b, k, n, tb), accumulate);
+                let mut c = sums.clone();
+                multiply(arch, view(&mut c, m, n), mat(&a, m, k, ta), mat(&b, k, n, tb), start);
                 for i in 0..m {
                     for j in 0..n {
-                        let from = if accumulate { f64::from(start[i * n + j]) } else { 0.0 };
+                        let from = [0.0, f64::from(sums[i * n + j]), f64::from(sums[j])][which];
                         let exact = from + (0..k).map(|l| at(i, l) * bt(l, j)).sum::<f64>();
                         let found = f64::from(c[i * n + j]);
                         prop_assert!((found - exact).abs() < 2e-6 * (1.0 + k as f64), "{name} [{i}, {j}]: {found}, {exact}");
@@ -392,28 +415,28 @@ pub(super) mod tests {
         ) {
             let (a, b) = (values(m * k, 0.7), values(k * n, 1.3));
             let mut whole = vec![0.0; m * n];
-            multiply(isa::arch(), view(&mut whole, m, n), mat(&a, m, k, ta), mat(&b, k, n, tb), false);
+            multiply(isa::arch(), view(&mut whole, m, n), mat(&a, m, k, ta), mat(&b, k, n, tb), Start::Zero);
             let split = (cut * m as f64) as usize;
             let part = |rows: std::ops::Range<usize>| -> Vec<f32> {
                 let a: Vec<f32> = rows.clone().flat_map(|i| (0..k).map(move |l| (i, l)))
                     .map(|(i, l)| if ta { a[l * m + i] } else { a[i * k + l] }).collect();
                 let mut c = vec![0.0; rows.len() * n];
-                multiply(isa::arch(), view(&mut c, rows.len(), n), Mat::new(&a, rows.len(), k), mat(&b, k, n, tb), false);
+                multiply(isa::arch(), view(&mut c, rows.len(), n), Mat::new(&a, rows.len(), k), mat(&b, k, n, tb), Start::Zero);
                 c
             };
             prop_assert_eq!([part(0..split), part(split..m)].concat(), whole.clone());
             let split = (cut * n as f64) as usize;
-            let c = by_halves((m, n, k), split, (&b, tb), |c, b| multiply(isa::arch(), c, mat(&a, m, k, ta), b, false));
+            let c = by_halves((m, n, k), split, (&b, tb), |c, b| multiply(isa::arch(), c, mat(&a, m, k, ta), b, Start::Zero));
             prop_assert_eq!(&c, &whole);
             // nor on where the sum is interrupted
             let split = ((cut * k as f64) as usize).clamp(1, k - 1);
             let mut c = vec![0.0; m * n];
-            for (part, accumulate) in [(0..split, false), (split..k, true)] {
+            for (part, start) in [(0..split, Start::Zero), (split..k, Start::Sums)] {
                 let a: Vec<f32> = (0..m).flat_map(|i| part.clone().map(move |l| (i, l)))
                     .map(|(i, l)| if ta { a[l * m + i] } else { a[i * k + l] }).collect();
                 let b: Vec<f32> = part.clone().flat_map(|l| (0..n).map(move |j| (l, j)))
                     .map(|(l, j)| if tb { b[j * k + l] } else { b[l * n + j] }).collect();
-                multiply(isa::arch(), view(&mut c, m, n), Mat::new(&a, m, part.len()), Mat::new(&b, part.len(), n), accumulate);
+                multiply(isa::arch(), view(&mut c, m, n), Mat::new(&a, m, part.len()), Mat::new(&b, part.len(), n), start);
             }
             prop_assert_eq!(c, whole);
         }
@@ -428,11 +451,11 @@ pub(super) mod tests {
                 let (mut a, mut b) = (vec![0.5; m * k], vec![0.25; k * n]);
                 a[i * k + l] = bad;
                 let mut c = vec![0.0; m * n];
-                multiply(arch, view(&mut c, m, n), Mat::new(&a, m, k), Mat::new(&b, k, n), false);
+                multiply(arch, view(&mut c, m, n), Mat::new(&a, m, k), Mat::new(&b, k, n), Start::Zero);
                 prop_assert!((0..m * n).all(|e| c[e].is_finite() == (e / n != i)), "{name}");
                 a[i * k + l] = 0.5;
                 b[l * n + j] = bad;
-                multiply(arch, view(&mut c, m, n), Mat::new(&a, m, k), Mat::new(&b, k, n), false);
+                multiply(arch, view(&mut c, m, n), Mat::new(&a, m, k), Mat::new(&b, k, n), Start::Zero);
                 prop_assert!((0..m * n).all(|e| c[e].is_finite() == (e % n != j)), "{name}");
             }
         }

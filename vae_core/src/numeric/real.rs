@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayViewMut2, NdFloat};
 
-use super::gemm::Mat;
+use super::gemm::{Mat, Start, begin};
 use super::{Precision, bf16, isa, product};
 
 /// log 2π.
@@ -27,9 +27,15 @@ pub trait Real: NdFloat + Default + std::iter::Sum + 'static {
     fn sqrt_v(self) -> Self;
     /// log(1 + t) for t in \[0, 1\].
     fn ln_1p_v(self) -> Self;
-    /// `C ← A·B`, or `C ← C + A·B` if `accumulate`. Not for general use: [`matmul`](super::gemm::matmul) checks the shapes.
+    /// `C ← start + A·B`. Not for general use: [`matmul`](super::gemm::matmul) checks the shapes.
     #[doc(hidden)]
-    fn multiply(precision: Precision, c: ArrayViewMut2<'_, Self>, a: Mat<'_, Self>, b: Mat<'_, Self>, accumulate: bool);
+    fn multiply(
+        precision: Precision,
+        c: ArrayViewMut2<'_, Self>,
+        a: Mat<'_, Self>,
+        b: Mat<'_, Self>,
+        start: Start<'_, Self>,
+    );
     /// The slice itself if this is `f32`, for what exists only there.
     #[doc(hidden)]
     fn as_f32(_: &[Self]) -> Option<&[f32]> {
@@ -74,7 +80,15 @@ impl Real for f64 {
         self.ln_1p()
     }
 
-    fn multiply(_: Precision, mut c: ArrayViewMut2<'_, Self>, a: Mat<'_, Self>, b: Mat<'_, Self>, accumulate: bool) {
+    fn multiply(
+        _: Precision,
+        mut c: ArrayViewMut2<'_, Self>,
+        a: Mat<'_, Self>,
+        b: Mat<'_, Self>,
+        start: Start<'_, Self>,
+    ) {
+        begin(&mut c, start);
+        let accumulate = !matches!(start, Start::Zero);
         let ((m, k), (_, n)) = (a.shape(), b.shape());
         assert!(k == b.shape().0 && a.fits() && b.fits() && c.dim() == (m, n), "shapes are checked by `matmul`");
         let ((a_rs, a_cs), (b_rs, b_cs)) = (a.strides(), b.strides());
@@ -165,11 +179,11 @@ impl Real for f32 {
         c: ArrayViewMut2<'_, Self>,
         a: Mat<'_, Self>,
         b: Mat<'_, Self>,
-        accumulate: bool,
+        start: Start<'_, Self>,
     ) {
         match precision {
-            Precision::F32 => product::multiply(isa::arch(), c, a, b, accumulate),
-            Precision::MixedBf16 => bf16::multiply(isa::arch(), c, a, b, accumulate),
+            Precision::F32 => product::multiply(isa::arch(), c, a, b, start),
+            Precision::MixedBf16 => bf16::multiply(isa::arch(), c, a, b, start),
         }
     }
     fn as_f32(x: &[Self]) -> Option<&[f32]> {
