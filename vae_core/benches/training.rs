@@ -3,7 +3,7 @@
 //! The machine's speed is measured between the rounds of each figure, in the same run, because that of a shared machine
 //! changes by the minute. `-- --json` prints one line for other programs; a word chooses figures by name.
 //!
-//! W1: MNIST 784-500-20-500-784, tanh, Bernoulli, M = 100, L = 1, L^B, AdaGrad. W2: Frey Face 560-200-10-200-560, Gaussian,
+//! W1: MNIST 784-500-20-500-784, tanh, Bernoulli, M = 100, L = 1, L^B, AdaGrad; W1 bf16: its products in bf16. W2: Frey Face 560-200-10-200-560, Gaussian,
 //! (M, L). W3: the 32 models of Fig. 3, 2000 epochs, two side by side, estimated from a second of each. W4: the bound of
 //! 10,000 images, and log p(x) of 40 by 5000 importance samples. Real data where they are at hand, else the synthetic sets.
 #![allow(missing_docs)]
@@ -43,22 +43,32 @@ fn main() -> Result<()> {
             w1.insert(n.to_string(), figure.into());
         }
     }
-    let (mut w2, mut w3) = (serde_json::Map::new(), 0.0);
+    let mut w1_bf16 = serde_json::Map::new();
+    for &n in &both {
+        let config = w1_config(mnist.config).precision(Precision::MixedBf16);
+        if let Some(figure) = table.training("W1 bf16", &config, &mnist, n)? {
+            w1_bf16.insert(n.to_string(), figure.into());
+        }
+    }
+    let (mut w2, mut w3) = (serde_json::Map::new(), serde_json::Map::new());
     for (m, l) in [(100, 1), (20, 1), (100, 8), (20, 8)] {
         if let Some(figure) = table.training(&format!("W2 ({m}, {l})"), &w2_config(frey.config, m, l), &frey, 1)? {
             w2.insert(format!("{m},{l}"), figure.into());
         }
     }
     if table.wants("W3") {
-        w3 = sweep_minutes(&frey)?;
-        println!(
-            "W3: about {w3:.0} min for the 32 models on {cores} cores, f32 (from {ROUND:?} of steps of each model)"
-        );
+        for (name, precision) in [("f32", Precision::F32), ("bf16", Precision::MixedBf16)] {
+            let minutes = sweep_minutes(&frey, precision)?;
+            println!(
+                "W3: about {minutes:.0} min for the 32 models on {cores} cores, {name} (from {ROUND:?} of steps of each model)"
+            );
+            w3.insert(name.into(), minutes.into());
+        }
     }
     table.evaluation(&mnist, &both)?;
 
     let resident = resident_mib(); // before the buffers of the next line
-    let peaks = [fma_peak(Duration::from_millis(100)), memory_peak()];
+    let peaks = [fma_peak(Duration::from_millis(100), 1), memory_peak()];
     println!("\n{} · path {} · {} · {}", cpu(), vae_core::numeric::isa::name(), mnist.name, frey.name);
     let bf16 = bf16_peak().map_or("no bf16 instructions".into(), |peak| format!("bf16 dot products {peak:.0} GFLOP/s"));
     println!("one core: f32 multiply-adds {:.0} GFLOP/s, {bf16}, memory {:.0} GB/s", peaks[0], peaks[1]);
@@ -66,7 +76,7 @@ fn main() -> Result<()> {
     if json {
         println!(
             "{}",
-            json!({"w1": w1, "w2": w2, "w3_minutes": w3, "fma_gflops": peaks[0], "memory_gb_s": peaks[1], "cpu": cpu()})
+            json!({"w1": w1, "w1_bf16": w1_bf16, "w2": w2, "w3_minutes": w3, "fma_gflops": peaks[0], "memory_gb_s": peaks[1], "cpu": cpu()})
         );
     }
     Ok(())
@@ -105,7 +115,7 @@ impl Table {
         trainer.step(data)?;
         let (mut times, mut fractions) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            let peak = fma_peak(Duration::from_millis(10)) * threads as f64;
+            let peak = fma_peak(Duration::from_millis(10), threads);
             let step = seconds_a_step(&mut trainer, data)?;
             times.push(1e3 * step);
             fractions.push(1e-9 * flop / step / peak);
@@ -139,7 +149,7 @@ impl Table {
         }
         let (mut times, mut fractions) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS.min(5) {
-            let peak = fma_peak(Duration::from_millis(10)) * threads as f64;
+            let peak = fma_peak(Duration::from_millis(10), threads);
             let start = Instant::now();
             work()?;
             times.push(1e3 * start.elapsed().as_secs_f64());
@@ -152,7 +162,7 @@ impl Table {
     fn print(&self, name: &str, threads: usize, times: &mut [f64], fractions: &mut [f64], unit: &str) {
         let (time, fraction) = (median(times), median(fractions));
         println!(
-            "{name:14} {threads} thread{}: median {time:8.3}, best {:8.3} {unit}; dense work at {:3.0} % of the peak",
+            "{name:14} {threads} thread{}: median {time:8.3}, best {:8.3} {unit}; dense work at {:3.0} % of the f32 peak",
             if threads == 1 { " " } else { "s" },
             times[0],
             100.0 * fraction
@@ -184,7 +194,7 @@ fn seconds_a_step(trainer: &mut Trainer, data: &Dataset) -> Result<f64> {
 
 /// Minutes for the 32 models of Fig. 3 (L 1…8 × M 20, 60, 100, 140; 2000 epochs of 1500 frames), as many side by side as
 /// there are cores.
-fn sweep_minutes(data: &Dataset) -> Result<f64> {
+fn sweep_minutes(data: &Dataset, precision: Precision) -> Result<f64> {
     let mut models: Vec<(usize, usize)> = (1..=8).flat_map(|l| [20, 60, 100, 140].map(|m| (m, l))).collect();
     models.reverse(); // the long ones first
     let next = std::sync::Mutex::new(models.into_iter());
@@ -192,7 +202,7 @@ fn sweep_minutes(data: &Dataset) -> Result<f64> {
     let worker = || -> Result<f64> {
         let mut seconds = 0.0;
         while let Some((m, l)) = next.lock().ok().and_then(|mut models| models.next()) {
-            let mut trainer = Trainer::new(&w2_config(data.config, m, l), data)?;
+            let mut trainer = Trainer::new(&w2_config(data.config, m, l).precision(precision), data)?;
             trainer.step(data)?;
             seconds += 2000.0 * (1500 / m) as f64 * seconds_a_step(&mut trainer, data)?;
         }
@@ -205,8 +215,15 @@ fn sweep_minutes(data: &Dataset) -> Result<f64> {
     Ok(total? / cores as f64 / 60.0)
 }
 
-/// GFLOP/s of one core in multiply-adds of `f32`, on the path that the crate takes.
-fn fma_peak(time: Duration) -> f64 {
+/// GFLOP/s in multiply-adds of `f32`, on the path that the crate takes, of so many cores at once.
+fn fma_peak(time: Duration, threads: usize) -> f64 {
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| core_peak(time))).collect();
+        core_peak(time) + others.into_iter().map(|other| other.join().unwrap_or(f64::NAN)).sum::<f64>()
+    })
+}
+
+fn core_peak(time: Duration) -> f64 {
     struct Chains(usize);
     impl pulp::WithSimd for Chains {
         type Output = f32;
