@@ -1,9 +1,10 @@
 //! From stored bytes to network inputs: scale, inversion, binarisation.
 
-use ndarray::{Array2, NdFloat};
+use ndarray::Array2;
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
+use crate::numeric::{Real, vmath};
 use crate::rng::{Stream, rng};
 use crate::{Error, Result};
 
@@ -59,12 +60,15 @@ pub struct Preprocess {
 impl Preprocess {
     /// The grey value of an intensity, after scale and inversion.
     pub fn value(&self, intensity: u8) -> f64 {
-        let divisor = match self.scale {
+        let value = f64::from(intensity) / self.divisor();
+        if self.invert { 1.0 - value } else { value }
+    }
+
+    fn divisor(&self) -> f64 {
+        match self.scale {
             Scale::K255 => 255.0,
             Scale::K256 => 256.0,
-        };
-        let value = f64::from(intensity) / divisor;
-        if self.invert { 1.0 - value } else { value }
+        }
     }
 
     /// For captions: "grey k/255", "grey 1 − k/255 (inverted)", "binarised at 128", ….
@@ -85,15 +89,18 @@ impl Preprocess {
     }
 
     /// Builds the tables, for `f32` or `f64`.
-    pub fn prepare<F: NdFloat>(&self) -> Preprocessor<F> {
+    pub fn prepare<F: Real>(&self) -> Preprocessor<F> {
         let value = |k: u8| match self.binarise {
             Binarise::Threshold(at) => f64::from(u8::from((k >= at) != self.invert)),
             _ => self.value(k),
         };
+        let values: [F; 256] = std::array::from_fn(|k| F::of(value(k as u8)));
+        let divisor = F::of(self.divisor());
+        let quotient = |k: u8| -> F { F::of(f64::from(k)) / divisor };
         Preprocessor {
             config: *self,
-            // Every f64 converts to f32 or f64.
-            values: std::array::from_fn(|k| F::from(value(k as u8)).unwrap_or_else(F::nan)),
+            divisor: (0..=255).all(|k| values[usize::from(k)] == quotient(k)).then_some(divisor),
+            values,
             thresholds: std::array::from_fn(|k| (self.value(k as u8) * 4_294_967_296.0).round() as u64),
         }
     }
@@ -105,6 +112,8 @@ pub struct Preprocessor<F> {
     config: Preprocess,
     /// The value of each intensity.
     values: [F; 256],
+    /// What to divide an intensity by for the very same values, which is faster than to look them up, if there is such a number.
+    divisor: Option<F>,
     /// 2³² times the probability of a one, for each intensity.
     thresholds: [u64; 256],
 }
@@ -115,7 +124,7 @@ impl<F> std::fmt::Debug for Preprocessor<F> {
     }
 }
 
-impl<F: NdFloat> Preprocessor<F> {
+impl<F: Real> Preprocessor<F> {
     /// What it was made from.
     pub fn config(&self) -> Preprocess {
         self.config
@@ -162,7 +171,10 @@ impl<F: NdFloat> Preprocessor<F> {
         for (&row, out) in rows.iter().zip(out.chunks_exact_mut(d)) {
             let image = &pixels[row * d..(row + 1) * d];
             match draw {
-                None => out.iter_mut().zip(image).for_each(|(x, &k)| *x = self.values[usize::from(k)]),
+                None => match self.divisor {
+                    Some(divisor) => vmath::map_bytes(out, image, |k| k / divisor),
+                    None => out.iter_mut().zip(image).for_each(|(x, &k)| *x = self.values[usize::from(k)]),
+                },
                 Some((seed, epoch)) => {
                     let mut rng = rng(seed, Stream::Binarisation, (epoch << ROW_BITS) + row as u64);
                     for (x, &k) in out.iter_mut().zip(image) {
@@ -186,7 +198,7 @@ mod tests {
         Array2::from_shape_fn((2, 256), |(row, k)| if row == 0 { k as u8 } else { 255 - k as u8 })
     }
 
-    fn gathered<F: NdFloat>(config: Preprocess, rows: &[usize], epoch: u64) -> Vec<F> {
+    fn gathered<F: Real>(config: Preprocess, rows: &[usize], epoch: u64) -> Vec<F> {
         let images = all_intensities();
         let mut out = vec![F::nan(); rows.len() * 256];
         config.prepare::<F>().gather(&images, rows, epoch, &mut out).unwrap();
@@ -199,6 +211,10 @@ mod tests {
         for k in 0..256 {
             assert_eq!(x[256 + k], (k as f64 / 255.0) as f32);
             assert_eq!(x[255 - k], x[256 + k]);
+        }
+        for scale in [Scale::K255, Scale::K256] {
+            // by division, not by the table
+            assert!(Preprocess { scale, ..Default::default() }.prepare::<f32>().divisor.is_some());
         }
         let inverted = Preprocess { scale: Scale::K256, invert: true, ..Default::default() };
         let x: Vec<f64> = gathered(inverted, &[0], 0);

@@ -12,7 +12,7 @@ pub const LOG_2PI: f64 = 1.837_877_066_409_345_3;
 ///
 /// `exp_v`, `tanh_v` and `ln_1p_v` are the elementary functions of the training step. For `f32` they are branch-free
 /// approximations that a compiler turns into vector code; for `f64` they are the standard library's.
-pub trait Real: NdFloat + Default + std::iter::Sum + 'static {
+pub trait Real: NdFloat + Default + From<u8> + std::iter::Sum + 'static {
     /// `"f32"` or `"f64"`.
     const NAME: &'static str;
     /// From a double.

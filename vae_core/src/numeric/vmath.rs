@@ -43,6 +43,17 @@ pub fn map<F: Real>(y: &mut [F], f: impl Fn(F) -> F) {
     });
 }
 
+/// `y ← f(x)`; the slices have the same length.
+#[inline(always)]
+pub fn map_bytes<F: Real>(y: &mut [F], x: &[u8], f: impl Fn(F) -> F) {
+    debug_assert_eq!(y.len(), x.len());
+    vectorised!({
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = f(x.into());
+        }
+    });
+}
+
 /// `y ← f(y, x)`; the slices have the same length.
 #[inline(always)]
 pub fn zip<F: Real>(y: &mut [F], x: &[F], f: impl Fn(F, F) -> F) {
