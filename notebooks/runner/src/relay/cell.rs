@@ -17,6 +17,10 @@ const PANIC_TEXT: Duration = Duration::from_millis(500);
 /// So long after a computation its cell is taken to be about to end.
 const ABOUT_TO_END: Duration = Duration::from_secs(1);
 
+/// An interrupt that comes so early in a cell was meant for what was before: signals and messages come by different ways, and evcxr
+/// still compiles.
+const JUST_BEGUN: Duration = Duration::from_millis(50);
+
 /// A request that evcxr works on.
 pub struct Current {
     /// What Jupyter asked.
@@ -43,6 +47,8 @@ pub struct Cell {
     pub interrupts: u32,
     /// Its number.
     pub count: u64,
+    /// When it began.
+    pub began: Instant,
     /// When its last message came.
     pub last_message: Instant,
     /// When evcxr said that it is done.
@@ -74,6 +80,7 @@ impl Cell {
             note: None,
             interrupts: 0,
             count,
+            began: Instant::now(),
             last_message: Instant::now(),
             done: None,
             trained: None,
@@ -84,6 +91,9 @@ impl Cell {
     /// Counts an interrupt and says what it means: the first one during a computation is soft; just after one it waits for
     /// the next computation of the cell, if there is one, because it came too late to be meant for anything else.
     pub fn interrupt(&mut self) -> Interrupt {
+        if self.began.elapsed() < JUST_BEGUN {
+            return Interrupt::Nothing;
+        }
         self.interrupts += 1;
         let first = self.interrupts == 1;
         if self.done.is_some() {
@@ -172,9 +182,13 @@ mod tests {
     use super::*;
     use crate::relay::live::{Op, State};
 
+    fn running() -> Cell {
+        Cell { began: Instant::now() - JUST_BEGUN, ..Cell::new(1) }
+    }
+
     #[test]
     fn the_first_interrupt_of_a_computation_is_soft() {
-        let mut cell = Cell::new(1);
+        let mut cell = running();
         cell.live.apply(Op::Training { state: State::Begin }, "c");
         assert_eq!(cell.interrupt(), Interrupt::Soft);
         assert_eq!(cell.interrupt(), Interrupt::Hard);
@@ -182,13 +196,15 @@ mod tests {
 
     #[test]
     fn other_cells_are_ended_but_not_those_that_have_just_trained_or_are_done() {
-        assert_eq!(Cell::new(1).interrupt(), Interrupt::Hard);
-        let mut trained = Cell::new(1);
+        assert_eq!(running().interrupt(), Interrupt::Hard);
+        let mut just_begun = Cell::new(1);
+        assert_eq!((just_begun.interrupt(), just_begun.interrupts), (Interrupt::Nothing, 0));
+        let mut trained = running();
         trained.trained = Some(Instant::now());
         assert_eq!(trained.interrupt(), Interrupt::Nothing);
         assert!(trained.pending);
         assert_eq!(trained.interrupt(), Interrupt::Hard);
-        let mut done = Cell::new(1);
+        let mut done = running();
         done.done = Some(Instant::now());
         assert_eq!(done.interrupt(), Interrupt::Nothing);
     }
