@@ -1,4 +1,4 @@
-"""PyTorch on the CPU: eager autograd, hand-written gradients, and (by choice) torch.compile."""
+"""PyTorch on the CPU: eager autograd in float32 and bf16, hand-written gradients, and (by choice) torch.compile."""
 
 from functools import partial
 
@@ -70,14 +70,21 @@ def gradients_by_hand(work, p, x, eps):
     return log_p * scale - kl / m, gradient
 
 
-class Torch:
-    """Autograd; `compiled` sends the objective through torch.compile."""
+def in_bf16(objective, *inputs):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return objective(*inputs)
 
-    def __init__(self, compiled, work, params, data):
+
+class Torch:
+    """Autograd; `compiled` sends the objective through torch.compile, `bf16` runs its products in bf16."""
+
+    def __init__(self, compiled, bf16, work, params, data):
         self.work, self.data = work, torch.from_numpy(data)
         self.p = [torch.from_numpy(a.copy()).requires_grad_() for a in params]
         self.optimiser = adagrad(self.p)
         self.objective = partial(negative_bound, work)
+        if bf16:
+            self.objective = partial(in_bf16, self.objective)
         if compiled:
             self.objective = torch.compile(self.objective)
         self.generator = torch.Generator().manual_seed(7)
@@ -131,7 +138,11 @@ def adagrad(params):
 
 
 def variants(options):
-    named = {"eager autograd": partial(Torch, False), "hand gradients": partial(Hand, False)}
+    named = {"eager autograd": partial(Torch, False, False), "hand gradients": partial(Hand, False, False)}
     if options.get("torch_compile"):
-        named["torch.compile"] = partial(Torch, True)
+        named["torch.compile"] = partial(Torch, True, False)
+    if not options["check"]:  # which asks for more digits
+        named["bf16, autocast"] = partial(Torch, False, True)
+        if options.get("torch_compile"):
+            named["bf16, torch.compile"] = partial(Torch, True, True)
     return named

@@ -25,6 +25,9 @@ def main():
     options = arguments()
     if options.cpus and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, options.cpus)
+    for name in ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"]:
+        if os.environ.pop(name, None):
+            note(f"{name} is set and would slow NumPy down: ignored here")
     python = options.python or environment(options)
     results = Results(options)
     if options.check:
@@ -165,8 +168,8 @@ class Results:
         """Rows by name, each with the median of its blocks by (work, threads)."""
         pooled = {}
         for own in self.own:
-            for work, threads, ms in own_figures(own):
-                pooled.setdefault("vae_core", {}).setdefault((work, threads), []).append(ms)
+            for name, work, threads, ms in own_figures(own):
+                pooled.setdefault(name, {}).setdefault((work, threads), []).append(ms)
         for line in self.lines:
             row = pooled.setdefault(f"{FRAMEWORKS[line['framework']]}: {line['variant']}", {})
             row.setdefault((line["work"], line["threads"]), []).extend(line["blocks"]["ms"])
@@ -221,10 +224,12 @@ class Results:
 
 def own_figures(own):
     for threads, ms in own.get("w1", {}).items():
-        yield "W1", int(threads), ms
+        yield "vae_core", "W1", int(threads), ms
     for pair, ms in own.get("w2", {}).items():
         m, l = pair.split(",")
-        yield f"W2 ({int(m)}, {int(l)})", 1, ms
+        yield "vae_core", f"W2 ({int(m)}, {int(l)})", 1, ms
+    for threads, ms in own.get("w1_bf16", {}).items():
+        yield "vae_core: bf16 products", "W1", int(threads), ms
 
 
 def progress(line):
