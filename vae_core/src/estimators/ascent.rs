@@ -5,8 +5,8 @@
 //! datapoints, taken in their order, so that its bits do not depend on the threads.
 
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::sgvb::{Bound, Estimator};
 use super::workspace::Workspace;
@@ -21,8 +21,8 @@ use crate::{Error, Result};
 /// Values of a strip, at most: what its product reads is packed anew for each strip, and the strip should be near when the optimiser
 /// takes it. (A step of W1 took 5 % longer with a third of this; twice as much gave nothing.)
 const STRIP: usize = 200 << 10;
-/// Strips for each thread, at least, so that all are done at about the same time.
-const SHARES: usize = 3;
+/// Strips for each of several threads, at least, so that all are done at about the same time.
+const SHARES: usize = 6;
 /// Values that are scaled, checked and applied together, in the first-level cache.
 const PIECE: usize = 2 << 10;
 /// Rows of a strip come in multiples of this, of the tiles and runs of the products.
@@ -104,7 +104,8 @@ impl<F: Real> Ascent<F> {
         let passes = Passes { encoder, decoder, ws, x };
         let (step, state) = optimiser.begin(scaling.factor);
         let job = Job { ascent: self, passes, step, scaling, diverged: AtomicBool::new(false) };
-        job.run(&self.strips, params, state)?;
+        let rest = Mutex::new(Rest { strips: &self.strips, params, state });
+        threads::on_each(0, self.buffers.len(), &|thread| job.run(&rest, thread))?;
         if job.diverged.into_inner() {
             return Err(diverged("the sum of the gradient's absolute values", f64::INFINITY));
         }
@@ -153,6 +154,27 @@ pub(super) fn write_gradient<F: Real>(model: &Vae<F>, x: &[F], ws: &mut Workspac
     Ok(())
 }
 
+/// The strips that nobody has taken.
+struct Rest<'a, F> {
+    strips: &'a [Strip],
+    params: &'a mut [F],
+    state: State<'a, F>,
+}
+
+impl<'a, F: Real> Rest<'a, F> {
+    /// The first strip, or the last one, with its parameters and their state.
+    fn take(&mut self, first: bool) -> Option<(&'a Strip, &'a mut [F], State<'a, F>)> {
+        let (strip, others) = if first { self.strips.split_first()? } else { self.strips.split_last()? };
+        let at = if first { strip.range.len() } else { self.params.len() - strip.range.len() };
+        let (params, params_after) = std::mem::take(&mut self.params).split_at_mut(at);
+        let (state, state_after) = std::mem::take(&mut self.state).split_at(at);
+        let (before, after) = ((params, state), (params_after, state_after));
+        let (taken, rest) = if first { (before, after) } else { (after, before) };
+        (self.strips, self.params, self.state) = (others, rest.0, rest.1);
+        Some((strip, taken.0, taken.1))
+    }
+}
+
 struct Job<'a, F> {
     ascent: &'a Ascent<F>,
     passes: Passes<'a, F>,
@@ -162,33 +184,20 @@ struct Job<'a, F> {
 }
 
 impl<F: Real> Job<'_, F> {
-    /// Updates the parameters of some neighbouring strips, in parallel where there are several threads.
-    fn run(&self, strips: &[Strip], params: &mut [F], state: State<'_, F>) -> Result<()> {
-        match strips {
-            [] => Ok(()),
-            [strip] => self.update(strip, params, state),
-            _ => {
-                let (left, right) = strips.split_at(strips.len() / 2);
-                let count = left.iter().map(|strip| strip.range.len()).sum();
-                let (params_left, params_right) = params.split_at_mut(count);
-                let (state_left, state_right) = state.split_at(count);
-                if self.ascent.buffers.len() == 1 {
-                    self.run(left, params_left, state_left)?;
-                    return self.run(right, params_right, state_right);
-                }
-                let (a, b) = threads::join(
-                    || self.run(left, params_left, state_left),
-                    || self.run(right, params_right, state_right),
-                );
-                a.and(b)
-            }
+    /// Updates strips as long as there are any. One half of the threads takes them from the front, the other from the back, so
+    /// that each meets the same ones again at the next step.
+    fn run(&self, rest: &Mutex<Rest<'_, F>>, thread: usize) -> Result<()> {
+        let next = || rest.lock().unwrap_or_else(PoisonError::into_inner).take(thread.is_multiple_of(2));
+        while let Some((strip, params, state)) = next() {
+            self.update(strip, params, state)?;
         }
+        Ok(())
     }
 
     fn update(&self, strip: &Strip, params: &mut [F], state: State<'_, F>) -> Result<()> {
         // Each thread of a pool has a number of its own, so nobody waits for this lock.
         let buffer = &self.ascent.buffers[rayon::current_thread_index().unwrap_or(0) % self.ascent.buffers.len()];
-        let mut buffer = buffer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut buffer = buffer.lock().unwrap_or_else(PoisonError::into_inner);
         let gradient = &mut buffer[..params.len()];
         self.passes.gradient(strip, gradient)?;
         let Scaling { scale, decay, .. } = self.scaling;
@@ -212,7 +221,8 @@ impl<F: Real> Job<'_, F> {
 
 /// All strips for so many threads, in the order of the layout.
 fn strips<F: Real>(model: &Vae<F>, threads: usize) -> Vec<Strip> {
-    let (mut strips, size) = (Vec::new(), STRIP.min(model.layout().len() / (SHARES * threads)));
+    let share = if threads > 1 { model.layout().len() / (SHARES * threads) } else { STRIP };
+    let (mut strips, size) = (Vec::new(), STRIP.min(share));
     for (side, mlp) in [(Side::Encoder, model.encoder()), (Side::Decoder, model.decoder())] {
         for (k, layer) in mlp.layers().iter().enumerate() {
             let rows = (size / layer.outputs / ROWS * ROWS).max(ROWS);
@@ -252,6 +262,15 @@ mod tests {
                 }
                 assert_eq!(end, model.layout().len());
             }
+            let (strips, mut params) =
+                (strips(&model, 2), (0..model.layout().len()).map(|i| i as f32).collect::<Vec<_>>());
+            let mut rest = Rest { strips: &strips, params: &mut params, state: State::default() };
+            let mut taken = 0;
+            while let Some((strip, params, _)) = rest.take(taken % 3 != 0) {
+                assert_eq!((params[0], params.len()), (strip.range.start as f32, strip.range.len()));
+                taken += 1;
+            }
+            assert_eq!(taken, strips.len());
         }
     }
 }

@@ -166,7 +166,7 @@ impl<F: Real> Optimiser<F> {
 }
 
 /// The state of some neighbouring parameters: up to two numbers for each.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct State<'a, F>([&'a mut [F]; 2]);
 
 impl<'a, F> State<'a, F> {

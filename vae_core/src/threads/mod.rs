@@ -83,6 +83,16 @@ pub(crate) fn by_columns<F: Send>(
     left.and(right)
 }
 
+/// `work(first)`, `work(first + 1)`, … once for each of so many threads of this rayon pool.
+pub(crate) fn on_each(first: usize, threads: usize, work: &(impl Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+    if threads <= 1 {
+        return work(first);
+    }
+    let half = threads / 2;
+    let (a, b) = join(|| on_each(first, half, work), || on_each(first + half, threads - half, work));
+    a.and(b)
+}
+
 /// Things that threads use one at a time, made when there are not enough.
 pub(crate) struct Pool<T, M: Fn() -> T> {
     free: Mutex<Vec<T>>,
