@@ -8,13 +8,13 @@
 //! Two paths. With AVX512-BF16 (path `avx512` on Zen 4, Cooper Lake, Sapphire Rapids and later) both operands are packed as
 //! pairs of neighbours along the inner index, and one instruction adds two products to each of 16 sums; the first of a pair lies
 //! in the upper half, which the instruction adds first. Elsewhere copies of the operands are rounded and multiplied by the `f32`
-//! kernel, which takes a little longer than without. The two have agreed in all bits wherever tried (Sapphire Rapids; Intel's
-//! manual defines it so), but for results below 2⁻¹²⁶, which the instruction takes for zero; the tests ask for a tolerance only,
-//! in case another maker's rounds otherwise.
+//! kernel, which takes a little longer than without. The two have agreed in all bits wherever tried (Sapphire Rapids and Zen 5;
+//! Intel's manual defines it so), but for results below 2⁻¹²⁶, which the instruction takes for zero; the tests ask for a
+//! tolerance only, in case another maker's rounds otherwise.
 //!
-//! Whether it pays is the machine's choice: on Zen 4 and 5 the instruction does twice the operations of an `f32` multiply-add in
-//! the same time. On the Sapphire Rapids where this was written it does half (78 against 165 GFLOP/s a core), and a training step
-//! in mixed precision is *slower*: `cargo bench -p vae_core --bench kernels` compares.
+//! Whether it pays is the machine's choice: on Zen 5 the instruction does nearly twice the operations of an `f32` multiply-add in
+//! the same time (500 against 275 GFLOP/s a core), and a training step takes three quarters of the time. On Sapphire Rapids it
+//! does half (78 against 165), and mixed precision is *slower*: `cargo bench -p vae_core --bench kernels` compares.
 
 use std::cell::RefCell;
 
@@ -48,15 +48,10 @@ impl Precision {
 /// The nearest bf16, as an `f32` with an empty lower half.
 #[inline(always)]
 pub fn round(x: f32) -> f32 {
-    f32::from_bits(rounded_bits(x))
-}
-
-#[inline(always)]
-fn rounded_bits(x: f32) -> u32 {
     let bits = x.to_bits();
     let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
     // a NaN could become an infinity, or lose all bits that make it one
-    (if x.is_nan() { bits | 0x0040_0000 } else { nearest }) & 0xffff_0000
+    f32::from_bits((if x.is_nan() { bits | 0x0040_0000 } else { nearest }) & 0xffff_0000)
 }
 
 /// `C ← start + A·B` of A and B rounded; shapes were checked by [`matmul`](super::gemm::matmul), and the inner one is not 0.
