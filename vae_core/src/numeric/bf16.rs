@@ -146,7 +146,8 @@ mod pairs {
     ) {
         let ((m, k), (_, n)) = (a.shape(), b.shape());
         let stride = m.next_multiple_of(LANES);
-        buffers.a.resize(k.div_ceil(2) * stride, 0);
+        let len = k.div_ceil(2) * stride;
+        buffers.a.resize(len.max(buffers.a.len()), 0); // as large as it was ever needed
         for first in (0..k).step_by(BLOCK) {
             let depth = BLOCK.min(k - first);
             pack(simd, &mut buffers.a[first / 2 * stride..], a.t(), first..first + depth, 0..m, stride);
@@ -233,8 +234,8 @@ mod pairs {
         }
     }
 
-    /// Pairs of neighbouring rows of B, of some columns, into rows of `stride` values (a multiple of a vector), padded with zeros. An odd last row is
-    /// paired with zeros.
+    /// Pairs of neighbouring rows of B, of some columns, into rows of `stride` values (a multiple of a vector), padded with
+    /// zeros. An odd last row is paired with zeros.
     #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,avx2,fma")]
     fn pack(simd: V4, to: &mut [u32], b: Mat<'_, f32>, rows: Range<usize>, cols: Range<usize>, stride: usize) {
         // what does not exist is an empty row
