@@ -223,7 +223,7 @@ impl<const NV: usize> WithSimd for Pack<'_, NV> {
 /// for the largest matrix of W1).
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) fn transpose(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+fn transpose(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
     use std::arch::x86_64::{__m128, _mm_movehl_ps, _mm_movelh_ps, _mm_unpackhi_ps, _mm_unpacklo_ps};
     let [a, b, c, d]: [__m128; 4] = pulp::cast(rows);
     // SAFETY: SSE is part of every x86-64 machine.
@@ -238,7 +238,7 @@ pub(super) fn transpose(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
 /// The transpose of a square.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
-pub(super) fn transpose(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+fn transpose(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
     let column = |j: usize| [rows[0][j], rows[1][j], rows[2][j], rows[3][j]];
     [column(0), column(1), column(2), column(3)]
 }
