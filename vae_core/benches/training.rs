@@ -3,9 +3,9 @@
 //! The machine's speed is measured between the rounds of each figure, in the same run, because that of a shared machine
 //! changes by the minute. `-- --json` prints one line for other programs; a word chooses figures by name.
 //!
-//! W1: MNIST 784-500-20-500-784, tanh, Bernoulli, M = 100, L = 1, L^B, AdaGrad; W1 bf16: its products in bf16. W2: Frey Face 560-200-10-200-560, Gaussian,
-//! (M, L). W3: the 32 models of Fig. 3, 2000 epochs, two side by side, estimated from a second of each. W4: the bound of
-//! 10,000 images, and log p(x) of 40 by 5000 importance samples. Real data where they are at hand, else the synthetic sets.
+//! W1: MNIST 784-500-20-500-784, tanh, Bernoulli, M = 100, L = 1, L^B, AdaGrad; W1 bf16: its products in bf16. W2: Frey Face
+//! 560-200-10-200-560, Gaussian, (M, L). W3: the 32 models of Fig. 3, 2000 epochs, two side by side, estimated from a
+//! quarter of a second of each, in f32 and bf16. W4: the bound of 10,000 images, and log p(x) of 40 by 5000 importance samples. Real data where they are at hand, else the synthetic sets.
 #![allow(missing_docs)]
 
 use std::hint::black_box;

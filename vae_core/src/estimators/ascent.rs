@@ -187,17 +187,16 @@ impl<F: Real> Job<'_, F> {
     /// Updates strips as long as there are any. One half of the threads takes them from the front, the other from the back, so
     /// that each meets the same ones again at the next step.
     fn run(&self, rest: &Mutex<Rest<'_, F>>, thread: usize) -> Result<()> {
+        // Each has a buffer of its own, so nobody waits for this lock.
+        let mut buffer = self.ascent.buffers[thread].lock().unwrap_or_else(PoisonError::into_inner);
         let next = || rest.lock().unwrap_or_else(PoisonError::into_inner).take(thread.is_multiple_of(2));
         while let Some((strip, params, state)) = next() {
-            self.update(strip, params, state)?;
+            self.update(strip, params, state, &mut buffer)?;
         }
         Ok(())
     }
 
-    fn update(&self, strip: &Strip, params: &mut [F], state: State<'_, F>) -> Result<()> {
-        // Each thread of a pool has a number of its own, so nobody waits for this lock.
-        let buffer = &self.ascent.buffers[rayon::current_thread_index().unwrap_or(0) % self.ascent.buffers.len()];
-        let mut buffer = buffer.lock().unwrap_or_else(PoisonError::into_inner);
+    fn update(&self, strip: &Strip, params: &mut [F], state: State<'_, F>, buffer: &mut [F]) -> Result<()> {
         let gradient = &mut buffer[..params.len()];
         self.passes.gradient(strip, gradient)?;
         let Scaling { scale, decay, .. } = self.scaling;
@@ -221,8 +220,8 @@ impl<F: Real> Job<'_, F> {
 
 /// All strips for so many threads, in the order of the layout.
 fn strips<F: Real>(model: &Vae<F>, threads: usize) -> Vec<Strip> {
-    let share = if threads > 1 { model.layout().len() / (SHARES * threads) } else { STRIP };
-    let (mut strips, size) = (Vec::new(), STRIP.min(share));
+    let size = if threads > 1 { STRIP.min(model.layout().len() / (SHARES * threads)) } else { STRIP };
+    let mut strips = Vec::new();
     for (side, mlp) in [(Side::Encoder, model.encoder()), (Side::Decoder, model.decoder())] {
         for (k, layer) in mlp.layers().iter().enumerate() {
             let rows = (size / layer.outputs / ROWS * ROWS).max(ROWS);

@@ -87,8 +87,10 @@ impl Real for f64 {
         b: Mat<'_, Self>,
         start: Start<'_, Self>,
     ) {
-        begin(&mut c, start);
         let accumulate = !matches!(start, Start::Zero);
+        if accumulate {
+            begin(&mut c, start);
+        }
         let ((m, k), (_, n)) = (a.shape(), b.shape());
         assert!(k == b.shape().0 && a.fits() && b.fits() && c.dim() == (m, n), "shapes are checked by `matmul`");
         let ((a_rs, a_cs), (b_rs, b_cs)) = (a.strides(), b.strides());
