@@ -14,7 +14,7 @@ use pulp::{Simd, WithSimd};
 
 use super::gemm::Mat;
 use super::isa;
-use super::product::{aligned, load_row, panels, store_row, with_vectors};
+use super::product::{LINE, aligned, call_for, load_row, panels, store_row, with_vectors};
 use crate::threads::join;
 
 /// Pixels in a run.
@@ -63,11 +63,12 @@ impl BlockSparse {
         isa::arch().dispatch(Backward { x: self, runs, delta, out, n });
     }
 
-    /// The rows in which a run of columns is not all zero, and its values there.
+    /// The rows in which a run of columns is not all zero, and its values there: by reference, so that each is spread over a vector by
+    /// its load, not by a shuffle in place of a multiply-add.
     #[inline(always)]
-    fn run(&self, run: usize) -> impl Iterator<Item = (usize, [f32; RUN])> {
+    fn run(&self, run: usize) -> impl Iterator<Item = (usize, &[f32; RUN])> {
         let places = run * self.max_rows..run * self.max_rows + self.counts[run];
-        self.rows[places.clone()].iter().map(|row| *row as usize).zip(self.values[places].iter().copied())
+        self.rows[places.clone()].iter().map(|row| *row as usize).zip(&self.values[places])
     }
 }
 
@@ -162,6 +163,9 @@ impl<const NV: usize> WithSimd for ForwardPanel<'_, NV> {
             let mut weights = [[simd.splat_f32s(0.0); NV]; RUN];
             for (pixel, weights) in (run * RUN..x.d).zip(&mut weights) {
                 *weights = load_row(simd, &w.data[pixel * w.stride..][..width]);
+                for v in 0..NV {
+                    call_for(w.data, (pixel + RUN) * w.stride + v * LINE); // of the next run
+                }
             }
             for (row, values) in x.run(run) {
                 let mut row_sums = sums[row];
