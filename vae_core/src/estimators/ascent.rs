@@ -19,8 +19,8 @@ use crate::threads;
 use crate::{Error, Result};
 
 /// Values of a strip, at most: what its product reads is packed anew for each strip, and the strip should be near when the optimiser
-/// takes it. (A step of W1 took 5 % longer with a third of this; twice as much gave nothing.)
-const STRIP: usize = 200 << 10;
+/// takes it. (A step of W1 took 5 % longer with a third of this; twice as much gave nothing.) A layer of Fig. 3's models is one strip.
+const STRIP: usize = 240 << 10;
 /// Strips for each of several threads, at least, so that all are done at about the same time.
 const SHARES: usize = 6;
 /// Values that are scaled, checked and applied together, in the first-level cache.
@@ -224,7 +224,8 @@ fn strips<F: Real>(model: &Vae<F>, threads: usize) -> Vec<Strip> {
     let mut strips = Vec::new();
     for (side, mlp) in [(Side::Encoder, model.encoder()), (Side::Decoder, model.decoder())] {
         for (k, layer) in mlp.layers().iter().enumerate() {
-            let rows = (size / layer.outputs / ROWS * ROWS).max(ROWS);
+            let count = layer.weight().len().div_ceil(size.max(1)).max(1);
+            let rows = layer.inputs.div_ceil(count).next_multiple_of(ROWS);
             for first in (0..layer.inputs).step_by(rows) {
                 let inputs = first..(first + rows).min(layer.inputs);
                 let start = layer.weight().start;
