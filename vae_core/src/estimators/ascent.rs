@@ -19,8 +19,9 @@ use crate::threads;
 use crate::{Error, Result};
 
 /// Values of a strip, at most: what its product reads is packed anew for each strip, and the strip should be near when the optimiser
-/// takes it. (A step of W1 took 5 % longer with a third of this; twice as much gave nothing.) A layer of Fig. 3's models is one strip.
-const STRIP: usize = 240 << 10;
+/// takes it. (With a third of this a step of W1 took 5 % longer on Zen 5, 2 % less on Sapphire Rapids; twice as much gave nothing. With
+/// 240 Ki a step of (M, L) = (20, 1) took 6 % longer there, of (100, 8) 1 % less.)
+const STRIP: usize = 200 << 10;
 /// Strips for each of several threads, at least, so that all are done at about the same time.
 const SHARES: usize = 6;
 /// Values that are scaled, checked and applied together, in the first-level cache.
