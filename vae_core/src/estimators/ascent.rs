@@ -18,11 +18,11 @@ use crate::optim::{Optimiser, State, Step};
 use crate::threads;
 use crate::{Error, Result};
 
-/// Values of a strip, at most: what its product reads is packed anew for each strip, and the strip should be near when the optimiser
+/// Values of a strip, at most but for rounding to [`ROWS`]: what its product reads is packed anew for each strip, and the strip should be near when the optimiser
 /// takes it. (With a third of this a step of W1 took 5 % longer on Zen 5, 2 % less on Sapphire Rapids; twice as much gave nothing. With
 /// 240 Ki a step of (M, L) = (20, 1) took 6 % longer there, of (100, 8) 1 % less.)
 const STRIP: usize = 200 << 10;
-/// Strips for each of several threads, at least, so that all are done at about the same time.
+/// Strips for each of several threads, but for that rounding, so that all are done at about the same time.
 const SHARES: usize = 6;
 /// Values that are scaled, checked and applied together, in the first-level cache.
 const PIECE: usize = 2 << 10;
@@ -225,7 +225,7 @@ fn strips<F: Real>(model: &Vae<F>, threads: usize) -> Vec<Strip> {
     let mut strips = Vec::new();
     for (side, mlp) in [(Side::Encoder, model.encoder()), (Side::Decoder, model.decoder())] {
         for (k, layer) in mlp.layers().iter().enumerate() {
-            let count = layer.weight().len().div_ceil(size.max(1)).max(1);
+            let count = layer.weight().len().div_ceil(size.max(1));
             let rows = layer.inputs.div_ceil(count).next_multiple_of(ROWS);
             for first in (0..layer.inputs).step_by(rows) {
                 let inputs = first..(first + rows).min(layer.inputs);

@@ -14,7 +14,7 @@ use pulp::{Simd, WithSimd};
 
 use super::gemm::Mat;
 use super::isa;
-use super::product::{LINE, aligned, call_for, load_row, panels, store_row, with_vectors};
+use super::product::{LINE, add_outer, aligned, call_for, load_row, panels, store_row, with_vectors};
 use crate::threads::join;
 
 /// Pixels in a run.
@@ -230,12 +230,7 @@ impl<const NV: usize> WithSimd for BackwardPanel<'_, NV> {
             let mut sums = [[simd.splat_f32s(0.0); NV]; RUN];
             for (row, values) in x.run(run) {
                 let delta: [S::f32s; NV] = load_row(simd, &delta[row * n + col..][..width]);
-                for i in 0..RUN {
-                    let value = simd.splat_f32s(values[i]);
-                    for v in 0..NV {
-                        sums[i][v] = simd.mul_add_e_f32s(value, delta[v], sums[i][v]);
-                    }
-                }
+                add_outer(simd, &mut sums, |i| values[i], delta);
             }
             for i in 0..RUN {
                 if i < pixels {

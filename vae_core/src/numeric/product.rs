@@ -83,16 +83,17 @@ impl WithSimd for Product<'_> {
             let depth = block.min(k - first);
             if !b.transposed {
                 for band in (0..depth).step_by(BAND) {
-                    pack(simd, packed, b, (first, depth), band..(band + BAND).min(depth), panels::<S>(n));
+                    for panel in panels::<S>(n) {
+                        pack(simd, packed, b, (first, depth), band..(band + BAND).min(depth), panel);
+                    }
                 }
             }
             for (col, width) in panels::<S>(n) {
                 if b.transposed {
                     // Its stored rows are read a cache line at a time, and the panel is complete before it leaves the first-level
-                    // cache (10 to 20 % of the time of δ Wᵀ).
+                    // cache (10 to 20 % of the time of δ Wᵀ if W is no longer in the second-level one).
                     for band in (0..depth).step_by(LINE) {
-                        let panel = std::iter::once((col, width));
-                        pack(simd, packed, b, (first, depth), band..(band + LINE).min(depth), panel);
+                        pack(simd, packed, b, (first, depth), band..(band + LINE).min(depth), (col, width));
                     }
                 }
                 let stride = width.next_multiple_of(S::F32_LANES);
@@ -106,7 +107,7 @@ impl WithSimd for Product<'_> {
     }
 }
 
-/// Packs some rows, the `band`, of the block of B that begins with row `first` and has `depth` of them, for some panels.
+/// Packs some rows, the `band`, of a panel of the block of B that begins with row `first` and has `depth` of them.
 #[inline(always)]
 fn pack<S: Simd>(
     simd: S,
@@ -114,14 +115,12 @@ fn pack<S: Simd>(
     b: Mat<'_, f32>,
     (first, depth): (usize, usize),
     band: Range<usize>,
-    panels: impl Iterator<Item = (usize, usize)>,
+    (col, width): (usize, usize),
 ) {
-    for (col, width) in panels {
-        let stride = width.next_multiple_of(S::F32_LANES);
-        let to = &mut packed[col * depth + band.start * stride..][..band.len() * stride];
-        let block = Block { first: first + band.start, depth: band.len(), col, width };
-        with_vectors!(stride / S::F32_LANES, |NV| simd.vectorize(Pack::<NV> { to, b, block }));
-    }
+    let stride = width.next_multiple_of(S::F32_LANES);
+    let to = &mut packed[col * depth + band.start * stride..][..band.len() * stride];
+    let block = Block { first: first + band.start, depth: band.len(), col, width };
+    with_vectors!(stride / S::F32_LANES, |NV| simd.vectorize(Pack::<NV> { to, b, block }));
 }
 
 /// Values in a cache line.
@@ -292,22 +291,19 @@ impl<const MR: usize, const NV: usize, const T: bool> WithSimd for Tile<'_, MR, 
         let mut sums: [[_; NV]; MR] = first_sums(simd, &c, width, start);
         let rows: [&[f32]; MR] =
             std::array::from_fn(|i| if T { &[][..] } else { &a.data[(row + i) * a.stride + first..][..depth] });
-        let mut done = 0;
-        if !T {
-            // By fours, so that finding their places takes less of what the machine can do beside multiply-adds (up to 6 % of the time).
-            let fours: [&[[f32; 4]]; MR] = rows.map(|row| row.as_chunks().0);
-            for (q, b) in b.as_chunks::<4>().0.iter().enumerate() {
-                let values: [&[f32; 4]; MR] = std::array::from_fn(|i| &fours[i][q]);
-                for u in 0..4 {
-                    add_products(simd, &mut sums, |i| values[i][u], b[u]);
-                }
+        // By fours, so that finding their places takes less of what the machine can do beside multiply-adds (up to 6 % of the time).
+        let fours: [&[[f32; 4]]; MR] = rows.map(|row| row.as_chunks().0);
+        let count = if T { 0 } else { depth / 4 };
+        for (q, b) in b.as_chunks::<4>().0[..count].iter().enumerate() {
+            let values: [&[f32; 4]; MR] = std::array::from_fn(|i| &fours[i][q]);
+            for u in 0..4 {
+                add_outer(simd, &mut sums, |i| values[i][u], b[u]);
             }
-            done = depth / 4 * 4;
         }
-        for (l, b) in b.iter().enumerate().skip(done) {
+        for (l, b) in b.iter().enumerate().skip(4 * count) {
             // of a transposed A the values of one step are neighbours
             let neighbours = if T { a.data[(first + l) * a.stride + row..].as_chunks::<MR>().0[0] } else { [0.0; MR] };
-            add_products(simd, &mut sums, |i| if T { neighbours[i] } else { rows[i][l] }, *b);
+            add_outer(simd, &mut sums, |i| if T { neighbours[i] } else { rows[i][l] }, *b);
         }
         for i in 0..MR {
             store_row(simd, &mut c[i][..width], sums[i]);
@@ -319,7 +315,7 @@ impl<const MR: usize, const NV: usize, const T: bool> WithSimd for Tile<'_, MR, 
 /// Adds `value(i)` times a row of B to each row's sums. Loops over indices, which the compiler unrolls early enough to keep all sums in
 /// registers.
 #[inline(always)]
-fn add_products<S: Simd, const MR: usize, const NV: usize>(
+pub(super) fn add_outer<S: Simd, const MR: usize, const NV: usize>(
     simd: S,
     sums: &mut [[S::f32s; NV]; MR],
     value: impl Fn(usize) -> f32,
