@@ -3,55 +3,79 @@
 use std::sync::OnceLock;
 
 use pulp::Arch;
+#[cfg(target_arch = "x86_64")]
+use pulp::x86::V4;
 
 use crate::{Error, Result};
 
-/// The environment variable that forces a path, for tests and comparisons: `portable`, `avx2`, `avx512` or `neon`.
+/// The environment variable that forces a path, for tests and comparisons: `portable`, `avx2`, `avx512`, `amx` or `neon`.
 pub const VARIABLE: &str = "VAEB_ISA";
 
-/// A path: its name, and what makes it if the machine has it.
-type Path = (&'static str, fn() -> Option<Arch>);
+/// A path: the vectors of all loops, and what multiplies bf16.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Path {
+    pub(super) name: &'static str,
+    pub(super) arch: Arch,
+    pub(super) bf16: Bf16,
+}
 
-/// The instruction sets with a path of their own, the fastest first. AVX2 comes with FMA.
-const PATHS: &[Path] = &[
+/// What multiplies [bf16](super::bf16).
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Bf16 {
+    /// The matrix unit of AMX.
     #[cfg(target_arch = "x86_64")]
-    ("avx512", || pulp::x86::V4::try_new().map(Arch::V4)),
+    Tiles(V4),
+    /// The dot product of AVX512-BF16.
     #[cfg(target_arch = "x86_64")]
-    ("avx2", || pulp::x86::V3::try_new().map(Arch::V3)),
+    Pairs(V4),
+    /// What multiplies `f32`.
+    Vectors,
+}
+
+/// What makes a path, if the machine has it; the fastest first. AVX2 comes with FMA; AMX differs from AVX-512 in bf16 only.
+const PATHS: &[fn() -> Option<Path>] = &[
+    #[cfg(target_arch = "x86_64")]
+    || {
+        let found = has_bf16() && super::bf16::tiles::permitted();
+        let simd = V4::try_new().filter(|_| found)?;
+        Some(Path { name: "amx", arch: Arch::V4(simd), bf16: Bf16::Tiles(simd) })
+    },
+    #[cfg(target_arch = "x86_64")]
+    || {
+        let simd = V4::try_new()?;
+        let bf16 = if has_bf16() { Bf16::Pairs(simd) } else { Bf16::Vectors };
+        Some(Path { name: "avx512", arch: Arch::V4(simd), bf16 })
+    },
+    #[cfg(target_arch = "x86_64")]
+    || pulp::x86::V3::try_new().map(|simd| Path { name: "avx2", arch: Arch::V3(simd), bf16: Bf16::Vectors }),
     #[cfg(target_arch = "aarch64")]
-    ("neon", || pulp::aarch64::Neon::try_new().map(Arch::Neon)),
-    ("portable", || Some(Arch::Scalar)),
+    || pulp::aarch64::Neon::try_new().map(|simd| Path { name: "neon", arch: Arch::Neon(simd), bf16: Bf16::Vectors }),
+    || Some(PORTABLE),
 ];
 
-/// The path of this process: read once. A name that this machine cannot follow gives the best path ([`check`] tells).
+const PORTABLE: Path = Path { name: "portable", arch: Arch::Scalar, bf16: Bf16::Vectors };
+
+#[cfg(target_arch = "x86_64")]
+fn has_bf16() -> bool {
+    std::is_x86_feature_detected!("avx512bf16")
+}
+
+/// The path of this process: found once. A name that this machine cannot follow gives the best path ([`check`] tells).
+#[inline]
+pub(super) fn path() -> Path {
+    static CHOSEN: OnceLock<Path> = OnceLock::new();
+    *CHOSEN.get_or_init(|| chosen(std::env::var(VARIABLE).ok().as_deref()).unwrap_or_else(|_| best()))
+}
+
+/// The vectors of this process.
 #[inline]
 pub fn arch() -> Arch {
-    static CHOSEN: OnceLock<Arch> = OnceLock::new();
-    *CHOSEN.get_or_init(|| chosen(std::env::var(VARIABLE).ok().as_deref()).unwrap_or_default())
+    path().arch
 }
 
 /// The name of the path of this process.
 pub fn name() -> &'static str {
-    let here = std::mem::discriminant(&arch());
-    let found = PATHS.iter().find(|(_, make)| make().is_some_and(|arch| std::mem::discriminant(&arch) == here));
-    found.map_or("portable", |path| path.0)
-}
-
-/// Whether this path multiplies [bf16](super::bf16) by an instruction of its own (AVX512-BF16, with `avx512`).
-pub fn has_bf16() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return bf16(arch()).is_some();
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
-
-/// The vectors for that instruction.
-#[cfg(target_arch = "x86_64")]
-pub(super) fn bf16(arch: Arch) -> Option<pulp::x86::V4> {
-    match arch {
-        Arch::V4(simd) if std::is_x86_feature_detected!("avx512bf16") => Some(simd),
-        _ => None,
-    }
+    path().name
 }
 
 /// Whether `VAEB_ISA` names a path that this machine can take.
@@ -62,19 +86,21 @@ pub fn check() -> Result<()> {
     chosen(std::env::var(VARIABLE).ok().as_deref()).map(drop)
 }
 
-fn chosen(name: Option<&str>) -> Result<Arch> {
-    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(Arch::new()) };
-    let found = PATHS.iter().find(|path| path.0 == name).and_then(|path| path.1());
-    found.ok_or_else(|| {
-        let here: Vec<&str> = PATHS.iter().filter(|path| path.1().is_some()).map(|path| path.0).collect();
+fn best() -> Path {
+    all().next().unwrap_or(PORTABLE)
+}
+
+fn chosen(name: Option<&str>) -> Result<Path> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(best()) };
+    all().find(|path| path.name == name).ok_or_else(|| {
+        let here: Vec<&str> = all().map(|path| path.name).collect();
         Error::config(VARIABLE, format!("is {name:?}; this machine has {}", here.join(", ")))
     })
 }
 
-/// All paths of this machine, by name, for tests that compare them.
-#[cfg(test)]
-pub(crate) fn all() -> Vec<(&'static str, Arch)> {
-    PATHS.iter().filter_map(|(name, make)| Some((*name, make()?))).collect()
+/// All paths of this machine.
+pub(super) fn all() -> impl Iterator<Item = Path> {
+    PATHS.iter().filter_map(|path| path())
 }
 
 #[cfg(test)]
@@ -85,9 +111,11 @@ mod tests {
     #[test]
     fn names_choose_and_wrong_ones_say_what_there_is() {
         assert!(chosen(None).is_ok() && chosen(Some("")).is_ok());
-        assert!(matches!(chosen(Some("portable")).unwrap(), Arch::Scalar));
+        assert!(matches!(chosen(Some("portable")).unwrap().arch, Arch::Scalar));
         let message = chosen(Some("mmx")).unwrap_err().to_string();
         assert!(message.contains("VAEB_ISA") && message.contains("portable"), "{message}");
-        assert!(all().iter().any(|path| path.0 == "portable"));
+        for path in all() {
+            assert_eq!(chosen(Some(path.name)).unwrap().name, path.name);
+        }
     }
 }

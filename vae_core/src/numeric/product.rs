@@ -443,7 +443,7 @@ pub(super) mod tests {
             let at = |i: usize, l: usize| f64::from(if ta { a[l * m + i] } else { a[i * k + l] });
             let bt = |l: usize, j: usize| f64::from(if tb { b[j * k + l] } else { b[l * n + j] });
             let mut first: Option<Vec<f32>> = None;
-            for (name, arch) in isa::all() {
+            for isa::Path { name, arch, .. } in isa::all() {
                 let mut c = sums.clone();
                 multiply(arch, view(&mut c, m, n), mat(&a, m, k, ta), mat(&b, k, n, tb), start);
                 for i in 0..m {
@@ -498,7 +498,7 @@ pub(super) mod tests {
         ) {
             let bad = if nan { f32::NAN } else { f32::INFINITY };
             let (i, l, j) = (at[0].index(m), at[1].index(k), at[2].index(n));
-            for (name, arch) in isa::all() {
+            for isa::Path { name, arch, .. } in isa::all() {
                 let (mut a, mut b) = (vec![0.5; m * k], vec![0.25; k * n]);
                 a[i * k + l] = bad;
                 let mut c = vec![0.0; m * n];

@@ -185,7 +185,7 @@ impl Real for f32 {
     ) {
         match precision {
             Precision::F32 => product::multiply(isa::arch(), c, a, b, start),
-            Precision::MixedBf16 => bf16::multiply(isa::arch(), c, a, b, start),
+            Precision::MixedBf16 => bf16::multiply(isa::path(), c, a, b, start),
         }
     }
     fn as_f32(x: &[Self]) -> Option<&[f32]> {
