@@ -1,14 +1,21 @@
 //! Eq. 12: x ~ Bernoulli(f), f = 1 / (1 + exp(−h W − b)).
 //!
 //! With the logit a = h W + b, log p(x | z) = Σ_d x_d a_d − log(1 + exp a_d), and ∂/∂a = x − f. The formula is used for
-//! grey x ∈ \[0, 1\] too (the report does); it is then the negative cross-entropy, not a normalised density.
+//! grey x ∈ \[0, 1\] too (the report does); it is then the negative cross-entropy, not a normalised density. It is summed as
+//! Σ_d [x_d a_d − max(a_d, 0)] − log Π_d (1 + exp −|a_d|): one logarithm for hundreds of pixels.
 
 use rand::Rng as _;
 
 use super::{Likelihood, rows};
-use crate::numeric::real::{sigmoid, softplus_sigmoid};
+use crate::numeric::real::{decay_sigmoid, sigmoid};
 use crate::numeric::{Real, vmath};
 use crate::rng::Rng;
+
+/// max(a, 0).
+#[inline(always)]
+fn relu<F: Real>(a: F) -> F {
+    if a > F::zero() { a } else { F::zero() }
+}
 
 /// Independent Bernoulli pixels; the head holds D logits.
 #[derive(Clone, Copy, Debug)]
@@ -24,17 +31,17 @@ impl<F: Real> Likelihood<F> for Bernoulli {
             Some(grad) => {
                 grad[..head.len()].copy_from_slice(head);
                 for ((x, _, log_p), a) in rows(x, head, d, d, l, log_p).zip(grad.chunks_exact_mut(d)) {
-                    *log_p = vmath::zip_sum(a, x, |a, x| {
-                        let (softplus, f) = softplus_sigmoid(*a);
-                        let log_p = x * *a - softplus;
+                    *log_p = vmath::zip_sum_log(a, x, |a, x| {
+                        let (t, f) = decay_sigmoid(*a);
+                        let term = x * *a - relu(*a);
                         *a = x - f;
-                        log_p
+                        (term, F::one() + t)
                     });
                 }
             }
             None => {
                 for (x, a, log_p) in rows(x, head, d, d, l, log_p) {
-                    *log_p = vmath::sum2(x, a, |x, a| x * a - softplus_sigmoid(a).0);
+                    *log_p = vmath::sum_log(x, a, |x, a| (x * a - relu(a), F::one() + (-a.abs()).exp_negative_v()));
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::numeric::real::{sigmoid, softplus_sigmoid};
+use crate::numeric::real::{sigmoid, softplus};
 use crate::numeric::{Real, vmath};
 
 /// The nonlinearity of a hidden layer, or none.
@@ -41,7 +41,7 @@ impl Activation {
             Self::Sigmoid => vmath::map(a, sigmoid),
             // written so that NaN passes
             Self::Relu => vmath::map(a, |a| if a < F::zero() { F::zero() } else { a }),
-            Self::Softplus => vmath::map(a, |a| softplus_sigmoid(a).0),
+            Self::Softplus => vmath::map(a, softplus),
             Self::Gelu => {
                 let (half, scale, cubic) = (F::of(0.5), F::of(GELU_SCALE), F::of(GELU_CUBIC));
                 vmath::map(a, |a| half * a * (F::one() + (scale * (a + cubic * a * a * a)).tanh_v()));

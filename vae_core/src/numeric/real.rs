@@ -10,7 +10,7 @@ pub const LOG_2PI: f64 = 1.837_877_066_409_345_3;
 
 /// A floating-point number that the model can be made of.
 ///
-/// `exp_v`, `tanh_v` and `ln_1p_v` are the elementary functions of the training step. For `f32` they are branch-free
+/// `exp_v` and its kin are the elementary functions of the training step. For `f32` they are branch-free
 /// approximations that a compiler turns into vector code; for `f64` they are the standard library's.
 pub trait Real: NdFloat + Default + From<u8> + std::iter::Sum + 'static {
     /// `"f32"` or `"f64"`.
@@ -21,6 +21,8 @@ pub trait Real: NdFloat + Default + From<u8> + std::iter::Sum + 'static {
     fn f64(self) -> f64;
     /// eˣ.
     fn exp_v(self) -> Self;
+    /// eˣ of x ≤ 0.
+    fn exp_negative_v(self) -> Self;
     /// tanh x.
     fn tanh_v(self) -> Self;
     /// √x of x ≥ 0.
@@ -65,6 +67,10 @@ impl Real for f64 {
     }
     #[inline(always)]
     fn exp_v(self) -> Self {
+        self.exp()
+    }
+    #[inline(always)]
+    fn exp_negative_v(self) -> Self {
         self.exp()
     }
     #[inline(always)]
@@ -116,23 +122,19 @@ impl Real for f32 {
     }
 
     /// Relative error below 2·10⁻⁷ on \[−87, 88\]; 0 below, +∞ above, NaN stays NaN.
-    ///
-    /// x = n ln 2 + r with |r| ≤ ½ ln 2 (ln 2 in two parts), eʳ by its Taylor polynomial, 2ⁿ through the exponent bits.
     #[inline(always)]
     fn exp_v(self) -> Self {
-        const ROUND: f32 = 12_582_912.0; // 1.5·2²³: adding it rounds to an integer
-        const LN2_HI: f32 = 0.693_359_4;
-        const LN2_LO: f32 = -2.121_944_4e-4;
-        let x = self.clamp(-104.0, 89.0);
-        let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
-        let r = (x - n * LN2_HI) - n * LN2_LO;
-        let mut p = 1.0 / 5040.0;
-        for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-            p = p * r + c;
-        }
+        let (n, p) = exp_parts(self.clamp(-104.0, 89.0));
         // 2ⁿ in two factors, so that n = 128 overflows to ∞ and n < −126 passes through the subnormals.
         let half = (n * 0.5 + ROUND) - ROUND;
         p * pow2(half) * pow2(n - half)
+    }
+
+    /// As `exp_v`, with 0 in place of the subnormals.
+    #[inline(always)]
+    fn exp_negative_v(self) -> Self {
+        let (n, p) = exp_parts(if self < -88.0 { -88.0 } else { self });
+        p * pow2(n)
     }
 
     /// Absolute error below 5·10⁻⁷; a ratio of odd and even polynomials on |x| ≤ 7.9, ±1 beyond (Eigen's coefficients).
@@ -199,28 +201,50 @@ impl Real for f32 {
     }
 }
 
-/// 2ⁿ for an integral n in \[−126, 127\]; anything else (NaN) gives some number, to be multiplied with a NaN.
+/// Adding and subtracting it rounds to an integer: 1.5·2²³.
+const ROUND: f32 = 12_582_912.0;
+
+/// n and eʳ of x = n ln 2 + r with |r| ≤ ½ ln 2 (ln 2 in two parts), eʳ by its Taylor polynomial: eˣ = 2ⁿ eʳ.
+#[inline(always)]
+fn exp_parts(x: f32) -> (f32, f32) {
+    const LN2_HI: f32 = 0.693_359_4;
+    const LN2_LO: f32 = -2.121_944_4e-4;
+    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let r = (x - n * LN2_HI) - n * LN2_LO;
+    let mut p = 1.0 / 5040.0;
+    for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        p = p * r + c;
+    }
+    (n, p)
+}
+
+/// 2ⁿ for an integral n in \[−126, 127\], 0 for −127; anything else (NaN) gives some number, to be multiplied with a NaN.
 #[inline(always)]
 fn pow2(n: f32) -> f32 {
     // n + 1.5·2²³ holds n in its low mantissa bits: no conversion instruction, no branch
     f32::from_bits((n + 12_583_039.0).to_bits() << 23)
 }
 
-/// log(1 + eˣ) and the logistic function 1 / (1 + e⁻ˣ), together, without overflow for any x.
+/// t = e^(−|x|) and the logistic function 1 / (1 + e⁻ˣ), without overflow for any x. With t, log(1 + eˣ) = max(x, 0) + log(1 + t).
 #[inline(always)]
-pub fn softplus_sigmoid<F: Real>(x: F) -> (F, F) {
-    let t = (-x.abs()).exp_v();
-    let positive = x > F::zero();
+pub fn decay_sigmoid<F: Real>(x: F) -> (F, F) {
+    let t = (-x.abs()).exp_negative_v();
     let s = F::one() / (F::one() + t);
-    let relu = if positive { x } else { F::zero() };
-    let softplus = relu + t.ln_1p_v();
-    (if x.is_nan() { x } else { softplus }, if positive { s } else { t * s })
+    (t, if x > F::zero() { s } else { t * s })
+}
+
+/// log(1 + eˣ).
+#[inline(always)]
+pub fn softplus<F: Real>(x: F) -> F {
+    let t = (-x.abs()).exp_negative_v();
+    let relu = if x > F::zero() { x } else { F::zero() };
+    if x.is_nan() { x } else { relu + t.ln_1p_v() }
 }
 
 /// The logistic function 1 / (1 + e⁻ˣ).
 #[inline(always)]
 pub fn sigmoid<F: Real>(x: F) -> F {
-    softplus_sigmoid(x).1
+    decay_sigmoid(x).1
 }
 
 #[cfg(test)]
@@ -269,16 +293,21 @@ mod tests {
     #[test]
     fn softplus_and_sigmoid_are_accurate() {
         for x in sweep(-60.0, 60.0) {
-            let (sp, sg) = softplus_sigmoid(x);
-            let (sp64, sg64) = softplus_sigmoid(f64::from(x));
+            let (sp, sg) = (softplus(x), sigmoid(x));
+            let (sp64, sg64) = (softplus(f64::from(x)), sigmoid(f64::from(x)));
             assert!((sp.f64() - sp64).abs() <= 4e-7 * sp64, "softplus({x}) = {sp} not {sp64}");
             assert!((sg.f64() - sg64).abs() <= 4e-7 * sg64, "sigmoid({x}) = {sg} not {sg64}");
         }
-        assert_eq!(softplus_sigmoid(f32::INFINITY), (f32::INFINITY, 1.0));
-        assert_eq!(softplus_sigmoid(f32::NEG_INFINITY), (0.0, 0.0));
-        let (sp, sg) = softplus_sigmoid(f32::NAN);
-        assert!(sp.is_nan() && sg.is_nan());
-        assert_eq!(softplus_sigmoid(-800f64).0, 0.0);
-        assert!((softplus_sigmoid(0.3f64).0 - 0.3f64.exp().ln_1p()).abs() < 1e-15);
+        for x in sweep(-86.0, 0.0) {
+            assert_eq!(x.exp_negative_v().to_bits(), x.exp_v().to_bits(), "{x}");
+        }
+        for x in sweep(-120.0, -87.4) {
+            assert!(x.exp_negative_v() < f32::MIN_POSITIVE, "{x}");
+        }
+        assert_eq!((softplus(f32::INFINITY), sigmoid(f32::INFINITY)), (f32::INFINITY, 1.0));
+        assert_eq!((softplus(f32::NEG_INFINITY), sigmoid(f32::NEG_INFINITY)), (0.0, 0.0));
+        assert!(softplus(f32::NAN).is_nan() && sigmoid(f32::NAN).is_nan() && f32::NAN.exp_negative_v().is_nan());
+        assert_eq!(softplus(-800f64), 0.0);
+        assert!((softplus(0.3f64) - 0.3f64.exp().ln_1p()).abs() < 1e-15);
     }
 }

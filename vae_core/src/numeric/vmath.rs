@@ -87,21 +87,38 @@ pub fn zip3<F: Real>(w: &mut [F], y: &mut [F], z: &mut [F], x: &[F], f: impl Fn(
     });
 }
 
-/// `f(y, x)` updates `y` in place and returns a term; the terms are summed.
+/// `f(y, x)` updates `y` in place and returns a term and a factor in \[1, 2\]: the sum of the terms minus the logarithm of the
+/// product of the factors.
 #[inline(always)]
-pub fn zip_sum<F: Real>(y: &mut [F], x: &[F], f: impl Fn(&mut F, F) -> F) -> F {
-    vectorised!(laned(
+pub fn zip_sum_log<F: Real>(y: &mut [F], x: &[F], f: impl Fn(&mut F, F) -> (F, F)) -> F {
+    vectorised!(laned_log(
         y.len(),
         #[inline(always)]
-        |range, terms| {
-            for ((term, y), &x) in terms.iter_mut().zip(&mut y[range.clone()]).zip(&x[range]) {
-                *term = f(y, x);
+        |range, terms, factors| {
+            let places = terms.iter_mut().zip(factors);
+            for ((place, y), &x) in places.zip(&mut y[range.clone()]).zip(&x[range]) {
+                (*place.0, *place.1) = f(y, x);
             }
         },
     ))
 }
 
-/// As [`zip_sum`], with two slices updated in place.
+/// As [`zip_sum_log`], of two slices that stay as they are.
+#[inline(always)]
+pub fn sum_log<F: Real>(x: &[F], y: &[F], f: impl Fn(F, F) -> (F, F)) -> F {
+    vectorised!(laned_log(
+        x.len(),
+        #[inline(always)]
+        |range, terms, factors| {
+            let places = terms.iter_mut().zip(factors);
+            for ((place, &x), &y) in places.zip(&x[range.clone()]).zip(&y[range]) {
+                (*place.0, *place.1) = f(x, y);
+            }
+        },
+    ))
+}
+
+/// `f(y, z, x)` updates `y` and `z` in place and returns a term; the terms are summed.
 #[inline(always)]
 pub fn zip2_sum<F: Real>(y: &mut [F], z: &mut [F], x: &[F], f: impl Fn(&mut F, &mut F, F) -> F) -> F {
     vectorised!(laned(
@@ -146,7 +163,9 @@ pub fn sum3<F: Real>(x: &[F], y: &[F], z: &[F], f: impl Fn(F, F, F) -> F) -> F {
 }
 
 /// Terms that are computed before they are summed, a multiple of [`LANES`].
-const BLOCK: usize = 512;
+const BLOCK: usize = 400;
+/// Blocks of factors of up to 2 whose product an `f64` can hold, and that of one lane an `f32`.
+const FACTOR_BLOCKS: usize = 2;
 
 /// Σ_i of n terms in [`LANES`] partial sums, term i in lane i mod `LANES`; `fill(range, terms)` computes some of them. Two
 /// loops, because the compiler makes vector code of each, and scalar code of one that does both.
@@ -168,6 +187,48 @@ fn laned<F: Real>(n: usize, mut fill: impl FnMut(Range<usize>, &mut [F])) -> F {
         }
     }
     total(sums)
+}
+
+/// Σ_i of n terms minus log Π_i of as many factors in \[1, 2\], as [`laned`].
+#[inline(always)]
+fn laned_log<F: Real>(n: usize, mut fill: impl FnMut(Range<usize>, &mut [F], &mut [F])) -> F {
+    let mut factors = [F::one(); BLOCK];
+    let (mut products, mut blocks, mut log) = ([F::one(); LANES], 0, 0.0);
+    let sum = laned(
+        n,
+        #[inline(always)]
+        |range, terms| {
+            let factors = &mut factors[..terms.len()];
+            fill(range, terms, factors);
+            if blocks == FACTOR_BLOCKS {
+                log += log_of_product(products);
+                (products, blocks) = ([F::one(); LANES], 0);
+            }
+            let (whole, rest) = factors.as_chunks::<LANES>();
+            for factors in whole {
+                for lane in 0..LANES {
+                    products[lane] *= factors[lane];
+                }
+            }
+            for (product, factor) in products.iter_mut().zip(rest) {
+                *product *= *factor;
+            }
+            blocks += 1;
+        },
+    );
+    sum - F::of(log + log_of_product(products))
+}
+
+#[inline(always)]
+fn log_of_product<F: Real>(lanes: [F; LANES]) -> f64 {
+    let (mut product, mut n) = (lanes.map(F::f64), LANES);
+    while n > 1 {
+        n /= 2;
+        for lane in 0..n {
+            product[lane] *= product[lane + n];
+        }
+    }
+    product[0].ln()
 }
 
 /// The sum of the lanes, pairwise.
@@ -199,14 +260,34 @@ mod tests {
     fn sums_agree_with_plain_loops() {
         for n in [0, 1, 15, 16, 17, 100, 784] {
             let x: Vec<f64> = (0..n).map(|i| f64::from(i as u32).sin()).collect();
-            let mut y = vec![1.0; n];
-            let sum = zip_sum(&mut y, &x, |y, x| {
-                *y += x;
+            let (mut y, mut z) = (vec![1.0; n], vec![2.0; n]);
+            let sum = zip2_sum(&mut y, &mut z, &x, |y, z, x| {
+                (*y, *z) = (*y + x, *z - x);
                 x * x
             });
             assert!((sum - x.iter().map(|v| v * v).sum::<f64>()).abs() < 1e-12);
-            assert!(y.iter().zip(&x).all(|(y, x)| *y == 1.0 + x));
+            assert!(y.iter().zip(&z).zip(&x).all(|((y, z), x)| *y == 1.0 + x && *z == 2.0 - x));
         }
+    }
+
+    /// With 3000 factors of 2, whose product no number holds, and with none.
+    #[test]
+    fn sums_of_logarithms_agree_with_plain_loops() {
+        for n in [0, 1, 15, 16, 17, 399, 400, 784, 801, 3000] {
+            let x: Vec<f64> = (0..n).map(|i| f64::from(i as u32).sin()).collect();
+            let twos = vec![2.0; n];
+            let plain = x.iter().sum::<f64>() - n as f64 * 2f64.ln();
+            assert!((sum_log(&x, &twos, |x, two| (x, two)) - plain).abs() < 1e-10);
+            let (x32, mut y) = (x.iter().map(|x| *x as f32).collect::<Vec<_>>(), vec![1.0; n]);
+            let found = zip_sum_log(&mut y, &x32, |y, x| {
+                *y += x;
+                (x, 1.0 + x.abs())
+            });
+            let plain = x32.iter().map(|x| f64::from(*x) - f64::from(1.0 + x.abs()).ln()).sum::<f64>();
+            assert!((f64::from(found) - plain).abs() < 1e-6 * (n as f64 + 1.0), "{found} {plain}");
+            assert!(y.iter().zip(&x32).all(|(y, x)| *y == 1.0 + x));
+        }
+        assert!(sum_log(&[0.0], &[f32::NAN], |x, y| (x, y)).is_nan());
     }
 
     #[test]
