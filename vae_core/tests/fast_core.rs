@@ -129,6 +129,33 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Where only the bound is wanted the samples are decoded in parts, and by packed weights if there are such: with the same bits.
+    #[test]
+    fn a_bound_in_parts_is_the_whole_one(
+        (config, d, estimator) in any_model(), (m, samples) in prop_oneof![(1usize..250, 1usize..4), (1usize..4, 90usize..250)],
+    ) {
+        let x = images(m, d, 0.3, 5);
+        let estimator = Estimator { samples, ..estimator };
+        let model = Vae::<f32>::new(&config, d, 3).unwrap();
+        let mut whole = Workspace::new(&model, &estimator, m, true);
+        let value = || Workspace::new(&model, &estimator, m, false);
+        let workspaces = [value(), value().for_values_of(&model), value().for_values_of(&model).clone()];
+        let mut bounds = workspaces.map(|mut ws| {
+            ws.draw_noise(m, config.latent, &mut rng(7, Stream::Noise, 0)).unwrap();
+            let bound = estimator.value(&model, &x, &mut ws).unwrap();
+            [bound.bound, bound.reconstruction, bound.kl].map(f64::to_bits)
+        }).to_vec();
+        whole.draw_noise(m, config.latent, &mut rng(7, Stream::Noise, 0)).unwrap();
+        let bound = estimator.gradient(&model, &x, &mut whole).unwrap();
+        bounds.push([bound.bound, bound.reconstruction, bound.kl].map(f64::to_bits));
+        bounds.dedup();
+        prop_assert_eq!(bounds.len(), 1);
+    }
+}
+
 /// Wide enough for several strips, blocks of the product, and panels.
 #[test]
 fn a_large_model_has_the_same_bits_too() {

@@ -209,7 +209,7 @@ impl<F: Real> Job<'_, F> {
             if !plain {
                 vmath::zip(gradient, params, |g, theta| scale * (g - decay * theta));
             }
-            if vmath::sum2(gradient, gradient, |g, _| g.abs()).f64() < GRADIENT_LIMIT {
+            if vmath::sum_abs(gradient).f64() < GRADIENT_LIMIT {
                 self.step.apply(params, gradient, state);
             } else {
                 self.diverged.store(true, Ordering::Relaxed);

@@ -48,7 +48,7 @@ impl LogMeanExp {
 }
 
 /// Samples taken in one block.
-const BLOCK: usize = 500;
+const BLOCK: usize = 5000;
 
 /// log p(x) of each row of x `[M, D]` with `k` importance samples, nats, on so many threads. Row i uses index i of the evaluation
 /// stream.
@@ -70,7 +70,8 @@ pub fn log_marginal<F: Real>(model: &Vae<F>, x: &[F], k: usize, (seed, threads):
     let block = k.min(BLOCK);
     let full = Estimator { form: Form::A, samples: block };
     let rest = Estimator { form: Form::A, samples: (k % block).max(1) };
-    let workspaces = Pool::new(|| [full, rest].map(|estimator| Workspace::new(model, &estimator, 1, false)));
+    let workspace = |estimator: &Estimator| Workspace::new(model, estimator, 1, false);
+    let workspaces = Pool::new(|| [workspace(&full).for_values_of(model), workspace(&rest)]);
     threads::in_parallel(x.len() / d, threads, |i| {
         workspaces.with(|[for_full, for_rest]| {
             let mut rng = rng(seed, Stream::Evaluation, i as u64);

@@ -10,10 +10,12 @@
 //! Both are averaged over the M datapoints of the minibatch: nats per datapoint. The estimate for the whole data set
 //! of the equations is N times that; the choice of scale is the trainer's.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::ascent::write_gradient;
-use super::workspace::Workspace;
+use super::workspace::{DECODED, Workspace};
 use crate::likelihoods::Likelihood;
 use crate::models::Vae;
 use crate::nn::dense::Input;
@@ -148,19 +150,16 @@ impl Estimator {
                 q.log_prob(head, l, noise, &mut ws.log_qz[..rows]);
             }
         }
-        model.decoder().forward(model.params(), Input::dense(z), &mut ws.decoder, rows)?;
-
-        let width = Likelihood::<F>::head_width(&model.likelihood(), d);
-        let threads = ws.decoder.exec.threads;
-        let (head, d_head) = ws.decoder.head_and_delta();
-        let decoded = Decoded {
-            x,
-            head: &head[..rows * width],
-            log_px: &mut ws.log_px[..rows],
-            d_head: if backward { Some(&mut d_head[..rows * width]) } else { None },
-        };
         // 1/L for the samples, 1/M for the datapoints
-        decoded.score(model, l, F::of(1.0 / rows as f64), threads);
+        let weight = F::of(1.0 / rows as f64);
+        let (points, samples) = if backward { (m, l) } else { ((DECODED / l).max(1), l.min(DECODED)) };
+        for (first, count) in parts(m, points) {
+            for (sample, l_here) in parts(l, samples) {
+                let x = &x[first * d..(first + count) * d];
+                let part = first * l + sample..(first + count - 1) * l + sample + l_here;
+                decode(model, (x, d), l_here, weight, part, ws, backward)?;
+            }
+        }
         Ok(())
     }
 
@@ -195,6 +194,33 @@ impl Estimator {
         }
         model.encoder().backward(model.params(), &mut ws.encoder, None, m)
     }
+}
+
+/// Starts and lengths of parts of `n` things, each of `most` at most.
+fn parts(n: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..n).step_by(most).map(move |first| (first, most.min(n - first)))
+}
+
+/// log p(x | z) of some rows of z, which are L samples for each of these datapoints x `[·, D]`, and its gradient times `weight`.
+fn decode<F: Real>(
+    model: &Vae<F>,
+    (x, d): (&[F], usize),
+    l: usize,
+    weight: F,
+    rows: Range<usize>,
+    ws: &mut Workspace<F>,
+    backward: bool,
+) -> Result<()> {
+    let n_z = model.latent();
+    let z = &ws.z[rows.start * n_z..rows.end * n_z];
+    model.decoder().forward(model.params(), Input::dense(z), &mut ws.decoder, rows.len())?;
+    let len = rows.len() * Likelihood::<F>::head_width(&model.likelihood(), d);
+    let threads = ws.decoder.exec.threads;
+    let (head, d_head) = ws.decoder.head_and_delta();
+    let d_head = if backward { Some(&mut d_head[..len]) } else { None };
+    let decoded = Decoded { x, head: &head[..len], log_px: &mut ws.log_px[rows], d_head };
+    decoded.score(model, l, weight, threads);
+    Ok(())
 }
 
 /// Some datapoints x `[M, D]` and what the decoder says of them: its head `[M·L, ·]`, the place of log p(x | z) `[M·L]`, and that

@@ -15,6 +15,8 @@ use crate::{Error, Result};
 const SPARSE: f64 = 0.7;
 /// … among the first datapoints of the minibatch.
 const PROBE: usize = 8;
+/// Samples that are decoded at once where only the value is wanted: what the decoder says of them is scored before it leaves the cache.
+pub(super) const DECODED: usize = 96;
 
 /// All buffers of a step, for up to `max_m` datapoints of L samples. Allocated once.
 #[derive(Clone, Debug)]
@@ -59,7 +61,7 @@ impl<F: Real> Workspace<F> {
             l,
             backward,
             encoder: model.encoder().trace(max_m, backward),
-            decoder: model.decoder().trace(rows, backward),
+            decoder: model.decoder().trace(if backward { rows } else { rows.min(DECODED) }, backward),
             noise: buffer(true, latent),
             z: buffer(true, latent),
             dz: buffer(backward, latent),
@@ -83,6 +85,13 @@ impl<F: Real> Workspace<F> {
     #[must_use]
     pub fn in_precision(mut self, precision: Precision) -> Self {
         (self.encoder.exec.precision, self.decoder.exec.precision) = (precision, precision);
+        self
+    }
+
+    /// The same for many values of this model with the parameters that it has now: the decoder's weights are packed once.
+    #[must_use]
+    pub fn for_values_of(mut self, model: &Vae<F>) -> Self {
+        model.decoder().pack(model.params(), &mut self.decoder);
         self
     }
 

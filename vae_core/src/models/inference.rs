@@ -139,7 +139,7 @@ impl Vae<f32> {
         }
         let size = (BLOCK / estimator.samples).clamp(1, n);
         // one workspace for each thread, made when it begins
-        let workspaces = Pool::new(|| Workspace::new(self, &estimator, size, false));
+        let workspaces = Pool::new(|| Workspace::new(self, &estimator, size, false).for_values_of(self));
         let parts = threads::in_parallel(n.div_ceil(size), threads, |b| {
             let (first, count) = (b * size, size.min(n - b * size));
             workspaces.with(|ws| {

@@ -8,7 +8,7 @@ use super::activation::Activation;
 use super::params::Layout;
 use crate::Result;
 use crate::numeric::block_sparse::{BlockSparse, RUN};
-use crate::numeric::gemm::{Mat, Start, matmul_in, matrix_mut};
+use crate::numeric::gemm::{self, Mat, Packed, Start, matmul_in, matmul_packed, matrix_mut};
 use crate::numeric::{Precision, Real, vmath};
 use crate::threads::by_columns;
 
@@ -43,13 +43,18 @@ impl Dense {
         self.bias.clone()
     }
 
+    /// Its weights, packed for many forward passes (in `f32`).
+    pub fn pack<F: Real>(&self, params: &[F]) -> Option<Packed> {
+        gemm::packed(Mat::new(&params[self.weight()], self.inputs, self.outputs))
+    }
+
     /// `out ← f(x W + b)`; x `[rows, inputs]`, out `[rows, outputs]`. `pre` keeps x W + b where the activation needs it.
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) if there are fewer values.
     pub fn forward<F: Real>(
         &self,
-        params: &[F],
+        Weights { params, packed }: Weights<'_, F>,
         x: Input<'_, F>,
         out: &mut [F],
         pre: &mut [F],
@@ -61,10 +66,16 @@ impl Dense {
         let (w, bias) = (&params[self.weight.clone()], &params[self.bias.clone()]);
         let sparse = x.sparse.zip(F::as_f32(w).map(|w| Mat::new(w, self.inputs, self.outputs))).zip(F::as_f32(bias));
         let w = Mat::new(w, self.inputs, self.outputs);
-        by_columns(out, pre, 0, exec.share(rows * w.len()), &|mut out, mut pre, first| {
+        let threads = exec.share(rows * w.len());
+        let packed = packed.filter(|_| threads == 1 && exec.precision == Precision::F32);
+        let packed = packed.zip(F::as_f32(x.dense)).zip(F::as_f32(bias));
+        by_columns(out, pre, 0, threads, &|mut out, mut pre, first| {
             let cols = first..first + out.ncols();
-            match (sparse, F::as_f32_view(out.view_mut())) {
-                (Some(((x, w), bias)), Some(out)) => x.multiply(w.columns(cols.clone()), &bias[cols], out),
+            match (sparse, packed, F::as_f32_view(out.view_mut())) {
+                (Some(((x, w), bias)), _, Some(out)) => x.multiply(w.columns(cols.clone()), &bias[cols], out),
+                (None, Some(((packed, x), bias)), Some(out)) => {
+                    matmul_packed(out, Mat::new(x, rows, self.inputs), packed, Start::Row(bias))?;
+                }
                 _ => {
                     let (x, start) = (Mat::new(x.dense, rows, self.inputs), Start::Row(&bias[cols.clone()]));
                     matmul_in(exec.precision, out.view_mut(), x, w.columns(cols), start)?;
@@ -176,6 +187,16 @@ impl Exec {
 /// The rows of a matrix whose rows are contiguous.
 fn slices<'a, F>(matrix: &'a mut ArrayViewMut2<'_, F>) -> impl Iterator<Item = &'a mut [F]> {
     matrix.rows_mut().into_iter().map(|row| row.into_slice().unwrap_or_default())
+}
+
+/// The parameters of a model, and a layer's weights once more as [`Dense::pack`] has packed them, if it has. They serve on one
+/// thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'a, F> {
+    /// All parameters.
+    pub params: &'a [F],
+    /// The same weights, packed.
+    pub packed: Option<&'a Packed>,
 }
 
 /// What a layer is fed: x `[rows, inputs]`, and the same without its zeros where that pays.

@@ -1,9 +1,10 @@
 //! A multi-layer perceptron: hidden layers and a linear head, with the buffers for its two passes.
 
 use super::activation::Activation;
-use super::dense::{Dense, Exec, Input};
+use super::dense::{Dense, Exec, Input, Weights};
 use super::params::Layout;
 use crate::numeric::Real;
+use crate::numeric::gemm::Packed;
 use crate::{Error, Result};
 
 /// An MLP: any number of hidden layers, then a linear head. It holds places, not numbers.
@@ -20,6 +21,8 @@ pub struct Trace<F> {
     pre: Vec<Vec<F>>,
     deltas: Vec<Vec<F>>,
     max_rows: usize,
+    /// Each layer's weights, if they were packed for many forward passes.
+    packed: Vec<Option<Packed>>,
     /// How the passes are computed: at first, in `f32` on one thread.
     pub exec: Exec,
 }
@@ -85,8 +88,14 @@ impl Mlp {
             pre: self.layers.iter().map(|l| buffer(l.activation.needs_input(), l)).collect(),
             deltas: self.layers.iter().map(|l| buffer(backward, l)).collect(),
             max_rows,
+            packed: vec![None; self.layers.len()],
             exec: Exec::default(),
         }
+    }
+
+    /// Packs the weights for many forward passes with this trace, in which the parameters stay the same.
+    pub fn pack<F: Real>(&self, params: &[F], trace: &mut Trace<F>) {
+        trace.packed = self.layers.iter().map(|layer| layer.pack(params)).collect();
     }
 
     /// The forward pass: x `[rows, inputs]` to [`Trace::head`] `[rows, outputs]`.
@@ -95,7 +104,8 @@ impl Mlp {
         for (k, layer) in self.layers.iter().enumerate() {
             let (before, here) = trace.outputs.split_at_mut(k);
             let input = before.last().map_or(x, |h| Input::dense(h));
-            layer.forward(params, input, &mut here[0], &mut trace.pre[k], rows, trace.exec)?;
+            let weights = Weights { params, packed: trace.packed[k].as_ref() };
+            layer.forward(weights, input, &mut here[0], &mut trace.pre[k], rows, trace.exec)?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use ndarray::ArrayViewMut2;
 
+pub use super::product::Packed;
 use super::{Precision, Real};
 use crate::{Error, Result};
 
@@ -120,28 +121,53 @@ pub fn matmul_in<F: Real>(
     b: Mat<'_, F>,
     start: Start<'_, F>,
 ) -> Result<()> {
-    let ((m, k), (kb, n)) = (a.shape(), b.shape());
-    let in_rows = c.nrows() == 0 || c.ncols() <= 1 || c.strides()[1] == 1;
-    let start_fits = !matches!(start, Start::Row(row) if row.len() != n);
-    let c_fits = c.dim() == (m, n) && in_rows && start_fits;
-    if k != kb || !a.fits() || !b.fits() || !c_fits {
-        return Err(Error::Shape {
-            what: "matrix product",
-            expected: format!(
-                "A [m, k] · B [k, n] within their slices, C [{m}, {n}] in rows, and a start of {n} values"
-            ),
-            found: format!("A [{m}, {k}], B [{kb}, {n}], C {:?}", c.shape()),
-        });
-    }
-    if m == 0 || n == 0 {
+    check(&c, a, b.shape(), b.fits(), start)?;
+    if c.is_empty() {
         return Ok(());
     }
-    if k == 0 {
+    if a.shape().1 == 0 {
         begin(&mut c, start);
         return Ok(());
     }
     F::multiply(precision, c, a, b, start);
     Ok(())
+}
+
+/// B packed for many products. None in `f64`, or if it has no values.
+pub fn packed<F: Real>(b: Mat<'_, F>) -> Option<Packed> {
+    let Mat { data, rows, cols, stride, transposed } = b;
+    let b = Mat { data: F::as_f32(data)?, rows, cols, stride, transposed };
+    (b.fits() && b.len() > 0).then(|| Packed::new(b))
+}
+
+/// [`matmul`] by a packed B, with the same bits.
+///
+/// # Errors
+/// As there.
+pub fn matmul_packed(c: ArrayViewMut2<'_, f32>, a: Mat<'_, f32>, b: &Packed, start: Start<'_, f32>) -> Result<()> {
+    check(&c, a, b.shape(), true, start)?;
+    b.multiply(c, a, start);
+    Ok(())
+}
+
+fn check<F>(
+    c: &ArrayViewMut2<'_, F>,
+    a: Mat<'_, F>,
+    (kb, n): (usize, usize),
+    b_fits: bool,
+    start: Start<'_, F>,
+) -> Result<()> {
+    let (m, k) = a.shape();
+    let in_rows = c.nrows() == 0 || c.ncols() <= 1 || c.strides()[1] == 1;
+    let start_fits = !matches!(start, Start::Row(row) if row.len() != n);
+    if k == kb && a.fits() && b_fits && c.dim() == (m, n) && in_rows && start_fits {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        what: "matrix product",
+        expected: format!("A [m, k] · B [k, n] within their slices, C [{m}, {n}] in rows, and a start of {n} values"),
+        found: format!("A [{m}, {k}], B [{kb}, {n}], C {:?}", c.shape()),
+    })
 }
 
 /// `C ← start`.
@@ -199,5 +225,13 @@ mod tests {
         assert!(matmul(&mut [0.0; 3], Mat::new(&x, 2, 3), Mat::new(&x, 3, 2), Start::Zero).is_err());
         assert!(matmul(&mut [0.0; 4], Mat::new(&x, 2, 4), Mat::new(&x, 3, 2), Start::Zero).is_err());
         assert!(matmul(&mut [0.0; 4], Mat::new(&x, 2, 3), Mat::new(&x, 3, 2), Start::Row(&x[..3])).is_err());
+        let b = packed(Mat::new(&x, 3, 2)).unwrap();
+        let mut c = [0.0; 4];
+        let mut by_packed =
+            |a: Mat<'_, f32>, rows| matmul_packed(matrix_mut(&mut c, rows, 2).unwrap(), a, &b, Start::Zero);
+        assert!(by_packed(Mat::new(&x, 2, 3), 2).is_ok() && by_packed(Mat::new(&x, 2, 3), 1).is_err());
+        assert!(by_packed(Mat::new(&x, 2, 2), 2).is_err() && by_packed(Mat::new(&x, 3, 3), 2).is_err());
+        assert!(packed(Mat::new(&x, 3, 3)).is_none() && packed(Mat::new(&x, 0, 3)).is_none());
+        assert!(packed(Mat::new(&[1.0f64], 1, 1)).is_none());
     }
 }

@@ -16,6 +16,7 @@ use ndarray::{ArrayViewMut1, ArrayViewMut2, s};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::gemm::{Mat, Start};
+use super::isa;
 
 /// Rows of B in a block, at most; with 64 columns, 50 KiB.
 const BLOCK: usize = 200;
@@ -34,7 +35,74 @@ pub(super) fn multiply(arch: Arch, c: ArrayViewMut2<'_, f32>, a: Mat<'_, f32>, b
     if c.is_empty() {
         return;
     }
-    PACKED.with_borrow_mut(|packed| arch.dispatch(Product { c, a, b, start, packed }));
+    PACKED.with_borrow_mut(|buffer| arch.dispatch(Product { c, a, b: Operand::Stored(b, buffer), start }));
+}
+
+/// B `[k, n]`, packed once for many products, on the path of this process.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    shape: (usize, usize),
+    values: Vec<f32>,
+    /// Where they begin: with a cache line.
+    at: usize,
+}
+
+impl Packed {
+    /// Packs B, of whose slice it takes what is there; the inner index is not 0.
+    pub(super) fn new(b: Mat<'_, f32>) -> Self {
+        let mut values = Vec::new();
+        isa::arch().dispatch(PackAll { b, to: &mut values });
+        let at = values.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+        Self { shape: b.shape(), values, at }
+    }
+
+    /// Shape of B.
+    pub(super) fn shape(&self) -> (usize, usize) {
+        self.shape
+    }
+
+    /// As [`multiply`], with the same bits.
+    pub(super) fn multiply(&self, c: ArrayViewMut2<'_, f32>, a: Mat<'_, f32>, start: Start<'_, f32>) {
+        if !c.is_empty() {
+            isa::arch().dispatch(Product { c, a, b: Operand::Packed(self), start });
+        }
+    }
+}
+
+/// B of a product: as it is stored, with a buffer for what is packed of it; or packed.
+enum Operand<'a> {
+    Stored(Mat<'a, f32>, &'a mut Vec<f32>),
+    Packed(&'a Packed),
+}
+
+struct PackAll<'a> {
+    b: Mat<'a, f32>,
+    to: &'a mut Vec<f32>,
+}
+
+impl WithSimd for PackAll<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (k, n) = self.b.shape();
+        let stride = n.next_multiple_of(S::F32_LANES);
+        let to = aligned(self.to, k * stride);
+        for (first, depth) in blocks(k) {
+            let to = &mut to[first * stride..][..depth * stride];
+            pack_block(simd, to, self.b, (first, depth));
+            for panel in panels::<S>(n) {
+                pack_panel(simd, to, self.b, (first, depth), panel);
+            }
+        }
+    }
+}
+
+/// First rows and heights of the blocks of B: as few as possible, of nearly equal height.
+#[inline(always)]
+fn blocks(k: usize) -> impl Iterator<Item = (usize, usize)> {
+    let block = k.div_ceil(k.div_ceil(BLOCK));
+    (0..k).step_by(block).map(move |first| (first, block.min(k - first)))
 }
 
 /// Does something with the constant `NV`, the number of vectors in a panel: 1 to 4.
@@ -65,9 +133,8 @@ pub(super) use with_vectors;
 struct Product<'a> {
     c: ArrayViewMut2<'a, f32>,
     a: Mat<'a, f32>,
-    b: Mat<'a, f32>,
+    b: Operand<'a>,
     start: Start<'a, f32>,
-    packed: &'a mut Vec<f32>,
 }
 
 impl WithSimd for Product<'_> {
@@ -75,27 +142,25 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { mut c, a, b, start, packed } = self;
-        let (k, n) = b.shape();
-        let packed = aligned(packed, BLOCK.min(k) * n.next_multiple_of(S::F32_LANES));
-        let block = k.div_ceil(k.div_ceil(BLOCK));
-        for first in (0..k).step_by(block) {
-            let depth = block.min(k - first);
-            if !b.transposed {
-                for band in (0..depth).step_by(BAND) {
-                    for panel in panels::<S>(n) {
-                        pack(simd, packed, b, (first, depth), band..(band + BAND).min(depth), panel);
-                    }
-                }
+        let Self { mut c, a, mut b, start } = self;
+        let (k, n) = match &b {
+            Operand::Stored(b, _) => b.shape(),
+            Operand::Packed(b) => b.shape,
+        };
+        let all = n.next_multiple_of(S::F32_LANES);
+        for (first, depth) in blocks(k) {
+            if let Operand::Stored(b, buffer) = &mut b {
+                pack_block(simd, aligned(buffer, depth * all), *b, (first, depth));
             }
             for (col, width) in panels::<S>(n) {
-                if b.transposed {
-                    // Its stored rows are read a cache line at a time, and the panel is complete before it leaves the first-level
-                    // cache (10 to 20 % of the time of δ Wᵀ if W is no longer in the second-level one).
-                    for band in (0..depth).step_by(LINE) {
-                        pack(simd, packed, b, (first, depth), band..(band + LINE).min(depth), (col, width));
+                let packed = match &mut b {
+                    Operand::Stored(b, buffer) => {
+                        let packed = aligned(buffer, depth * all);
+                        pack_panel(simd, packed, *b, (first, depth), (col, width));
+                        &*packed
                     }
-                }
+                    Operand::Packed(b) => &b.values[b.at + first * all..][..depth * all],
+                };
                 let stride = width.next_multiple_of(S::F32_LANES);
                 let packed = &packed[col * depth..][..depth * stride];
                 let c = c.slice_mut(s![.., col..col + width]);
@@ -103,6 +168,35 @@ impl WithSimd for Product<'_> {
                 let place = Place { row: 0, first, width, start };
                 with_vectors!(stride / S::F32_LANES, |NV| tiles::<S, NV>(simd, c, a, packed, place));
             }
+        }
+    }
+}
+
+/// Packs a block of B as panels, if it is stored row by row.
+#[inline(always)]
+fn pack_block<S: Simd>(simd: S, packed: &mut [f32], b: Mat<'_, f32>, (first, depth): (usize, usize)) {
+    if !b.transposed {
+        for band in (0..depth).step_by(BAND) {
+            for panel in panels::<S>(b.cols) {
+                pack(simd, packed, b, (first, depth), band..(band + BAND).min(depth), panel);
+            }
+        }
+    }
+}
+
+/// Packs a panel of a block of B, if its transpose is stored row by row: those rows are read a cache line at a time, and the panel is
+/// complete before it leaves the first-level cache (10 to 20 % of the time of δ Wᵀ if W is no longer in the second-level one).
+#[inline(always)]
+fn pack_panel<S: Simd>(
+    simd: S,
+    packed: &mut [f32],
+    b: Mat<'_, f32>,
+    (first, depth): (usize, usize),
+    panel: (usize, usize),
+) {
+    if b.transposed {
+        for band in (0..depth).step_by(LINE) {
+            pack(simd, packed, b, (first, depth), band..(band + LINE).min(depth), panel);
         }
     }
 }
@@ -400,7 +494,6 @@ pub(super) fn store_row<S: Simd, const NV: usize>(simd: S, to: &mut [f32], row: 
 pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::numeric::isa;
     use ndarray::Axis;
     use proptest::prelude::*;
 
@@ -461,7 +554,7 @@ pub(super) mod tests {
         }
 
         #[test]
-        fn bits_do_not_depend_on_how_rows_or_columns_are_divided(
+        fn bits_do_not_depend_on_how_rows_or_columns_are_divided_nor_on_who_packs(
             m in 1usize..30, n in 1usize..140, k in 2usize..400, cut in 0.0f64..1.0, ta: bool, tb: bool,
         ) {
             let (a, b) = (values(m * k, 0.7), values(k * n, 1.3));
@@ -478,6 +571,9 @@ pub(super) mod tests {
             prop_assert_eq!([part(0..split), part(split..m)].concat(), whole.clone());
             let split = (cut * n as f64) as usize;
             let c = by_halves((m, n, k), split, (&b, tb), |c, b| multiply(isa::arch(), c, mat(&a, m, k, ta), b, Start::Zero));
+            prop_assert_eq!(&c, &whole);
+            let mut c = vec![0.5; m * n];
+            Packed::new(mat(&b, k, n, tb)).multiply(view(&mut c, m, n), mat(&a, m, k, ta), Start::Zero);
             prop_assert_eq!(&c, &whole);
             // nor on where the sum is interrupted
             let split = ((cut * k as f64) as usize).clamp(1, k - 1);

@@ -133,6 +133,24 @@ pub fn zip2_sum<F: Real>(y: &mut [F], z: &mut [F], x: &[F], f: impl Fn(&mut F, &
     ))
 }
 
+/// Σ |x|.
+pub fn sum_abs<F: Real>(x: &[F]) -> F {
+    vectorised!({
+        let mut sums = [[F::zero(); LANES]; 4]; // so that no addition waits for the one before
+        let (whole, rest) = x.as_chunks::<LANES>();
+        let (fours, others) = whole.as_chunks::<4>();
+        for four in fours {
+            for (sums, x) in sums.iter_mut().zip(four) {
+                for lane in 0..LANES {
+                    sums[lane] += x[lane].abs();
+                }
+            }
+        }
+        let rest = others.as_flattened().iter().chain(rest);
+        sums.as_flattened().iter().copied().sum::<F>() + rest.map(|x| x.abs()).sum::<F>()
+    })
+}
+
 /// Σ f(x, y).
 #[inline(always)]
 pub fn sum2<F: Real>(x: &[F], y: &[F], f: impl Fn(F, F) -> F) -> F {
@@ -266,6 +284,7 @@ mod tests {
                 x * x
             });
             assert!((sum - x.iter().map(|v| v * v).sum::<f64>()).abs() < 1e-12);
+            assert!((sum_abs(&x) - x.iter().map(|v| v.abs()).sum::<f64>()).abs() < 1e-12);
             assert!(y.iter().zip(&z).zip(&x).all(|((y, z), x)| *y == 1.0 + x && *z == 2.0 - x));
         }
     }
