@@ -37,7 +37,7 @@ fn three_updates(
     let mut optimiser = Optimiser::init(optimiser, model.layout().len()).unwrap();
     let m = x.len() / d;
     let mut ws = Workspace::new(&model, &estimator, m, true).on_threads(divided);
-    let ascent = Ascent::new(&model, threads);
+    let ascent = Ascent::new(&model, &ws, threads);
     let scaling = Scaling { scale: 1.5, decay: 1e-3, factor: 0.5 };
     let bounds = (0..3).map(|update| {
         ws.draw_noise(m, model.latent(), &mut rng(7, Stream::Noise, update)).unwrap();
@@ -181,7 +181,7 @@ fn a_gradient_that_overflows_stops_the_update() {
     let mut optimiser = Optimiser::init(OptimiserConfig::default(), model.layout().len()).unwrap();
     ws.draw_noise(2, 2, &mut rng(0, Stream::Noise, 0)).unwrap();
     let scaling = Scaling { scale: 1e30, decay: 0.0, factor: 1.0 };
-    let ascent = Ascent::new(&model, 1);
+    let ascent = Ascent::new(&model, &ws, 1);
     let error = ascent.step(&estimator, &mut model, &[0.5; 16], &mut ws, &mut optimiser, (scaling, 9)).unwrap_err();
     assert!(error.to_string().contains("gradient") && error.to_string().contains("update 9"), "{error}");
     let error = ascent.step(&estimator, &mut model, &[f32::NAN; 16], &mut ws, &mut optimiser, (scaling, 9));

@@ -51,7 +51,7 @@ fn three_updates(
     let (mut model, m) = (Vae::<f32>::new(config, d, 3).unwrap(), x.len() / d);
     let mut optimiser = Optimiser::init(OptimiserConfig::adagrad(0.01), model.layout().len()).unwrap();
     let mut ws = Workspace::new(&model, &estimator, m, true).on_threads(threads).in_precision(MIXED);
-    let ascent = Ascent::new(&model, threads);
+    let ascent = Ascent::new(&model, &ws, threads);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let scaling = Scaling { scale: 1.0, decay: 1e-3, factor: 1.0 };
     let bounds = (0..3).map(|update| {

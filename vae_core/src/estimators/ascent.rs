@@ -13,15 +13,19 @@ use super::workspace::Workspace;
 use crate::models::Vae;
 use crate::nn::Mlp;
 use crate::nn::dense::Input;
-use crate::numeric::{Real, vmath};
+use crate::numeric::gemm::{self, Mat, Packed};
+use crate::numeric::{Precision, Real, vmath};
 use crate::optim::{Optimiser, State, Step};
 use crate::threads;
 use crate::{Error, Result};
 
-/// Values of a strip, at most but for rounding to [`ROWS`]: what its product reads is packed anew for each strip, and the strip should be near when the optimiser
-/// takes it. (With a third of this a step of W1 took 5 % longer on Zen 5, 2 % less on Sapphire Rapids; twice as much gave nothing. With
-/// 240 Ki a step of (M, L) = (20, 1) took 6 % longer there, of (100, 8) 1 % less.)
-const STRIP: usize = 200 << 10;
+/// δ of a layer with so many values, or fewer, stays in the second-level cache: it is packed once for all strips that a thread takes.
+const NEAR: usize = 160 << 10;
+/// Values of a strip of such a layer, at most but for rounding to [`ROWS`]: they, their parameters and state stay near together. (With
+/// 64 Ki a step of W1 took 1 % longer, with 200 Ki 2 to 3 %, on Sapphire Rapids.)
+const STRIP: usize = 32 << 10;
+/// Values of any other strip: for each, what its product reads is packed anew.
+const LONG_STRIP: usize = 200 << 10;
 /// Strips for each of several threads, but for that rounding, so that all are done at about the same time.
 const SHARES: usize = 6;
 /// Values that are scaled, checked and applied together, in the first-level cache.
@@ -45,6 +49,8 @@ struct Strip {
     layer: usize,
     /// Inputs whose weights it holds; none for the bias.
     inputs: Option<Range<usize>>,
+    /// Whether δ of the layer is packed once.
+    near: bool,
 }
 
 /// What the gradient of the bound becomes before the optimiser sees it: `scale · (g − decay · θ)`, and the schedule's factor.
@@ -58,11 +64,21 @@ pub struct Scaling {
     pub factor: f64,
 }
 
-/// The strips of a model, and a buffer for each thread. Made once.
+/// The strips of a model, and buffers for each thread. Made once.
 #[derive(Debug)]
 pub struct Ascent<F> {
     strips: Vec<Strip>,
-    buffers: Vec<Mutex<Vec<F>>>,
+    buffers: Vec<Mutex<Buffers<F>>>,
+}
+
+/// What a thread works with.
+#[derive(Debug, Default)]
+struct Buffers<F> {
+    /// The gradient of a strip.
+    gradient: Vec<F>,
+    /// δ of the layer that it was last packed of.
+    delta: Packed,
+    packed: Option<(Side, usize)>,
 }
 
 impl<F: Real> Clone for Ascent<F> {
@@ -72,14 +88,15 @@ impl<F: Real> Clone for Ascent<F> {
 }
 
 impl<F: Real> Ascent<F> {
-    /// For a model and so many threads.
-    pub fn new(model: &Vae<F>, threads: usize) -> Self {
-        Self::with_buffers(strips(model, threads.max(1)), threads.max(1))
+    /// For steps of a model in such a workspace, on so many threads.
+    pub fn new(model: &Vae<F>, ws: &Workspace<F>, threads: usize) -> Self {
+        Self::with_buffers(strips(model, ws, threads.max(1)), threads.max(1))
     }
 
     fn with_buffers(strips: Vec<Strip>, count: usize) -> Self {
         let size = strips.iter().map(|strip| strip.range.len()).max().unwrap_or(0);
-        Self { strips, buffers: (0..count).map(|_| Mutex::new(vec![F::zero(); size])).collect() }
+        let buffers = || Buffers { gradient: vec![F::zero(); size], ..Buffers::default() };
+        Self { strips, buffers: (0..count).map(|_| Mutex::new(buffers())).collect() }
     }
 
     /// Estimates the bound of x `[M, D]` with the noise in the workspace, and moves the parameters up its gradient.
@@ -124,8 +141,8 @@ struct Passes<'a, F> {
 }
 
 impl<F: Real> Passes<'_, F> {
-    /// The gradient of a strip.
-    fn gradient(&self, strip: &Strip, gradient: &mut [F]) -> Result<()> {
+    /// The gradient of a strip. The thread packs δ once for all strips of a layer that it takes.
+    fn gradient(&self, strip: &Strip, Buffers { gradient, delta: near, packed }: &mut Buffers<F>) -> Result<()> {
         let ws = self.ws;
         let (mlp, trace, input, rows) = match strip.side {
             Side::Encoder => (self.encoder, &ws.encoder, ws.sparse.input(self.x), ws.m),
@@ -134,9 +151,18 @@ impl<F: Real> Passes<'_, F> {
         let (input, delta) = mlp.input_and_delta(strip.layer, input, trace, rows);
         let layer = &mlp.layers()[strip.layer];
         match &strip.inputs {
-            Some(inputs) => layer.weight_gradient(inputs.clone(), input, delta, gradient, trace.exec.precision),
+            Some(inputs) => {
+                let layer_here = (strip.side, strip.layer);
+                let wanted = strip.near && input.sparse.is_none();
+                if wanted && *packed != Some(layer_here) {
+                    let done = gemm::pack(Mat::new(delta, rows, layer.outputs), near);
+                    *packed = done.then_some(layer_here);
+                }
+                let near = (wanted && packed.is_some()).then_some(&*near);
+                layer.weight_gradient(inputs.clone(), input, (delta, near), gradient, trace.exec.precision)
+            }
             None => {
-                layer.bias_gradient(delta, gradient);
+                layer.bias_gradient(delta, &mut gradient[..layer.outputs]);
                 Ok(())
             }
         }
@@ -148,8 +174,11 @@ pub(super) fn write_gradient<F: Real>(model: &Vae<F>, x: &[F], ws: &mut Workspac
     let mut gradient = std::mem::take(&mut ws.gradient);
     gradient.resize(model.layout().len(), F::zero());
     let passes = Passes { encoder: model.encoder(), decoder: model.decoder(), ws, x };
-    for strip in strips(model, 1) {
-        passes.gradient(&strip, &mut gradient[strip.range.clone()])?;
+    let mut buffers = Buffers::default();
+    for strip in strips(model, ws, 1) {
+        buffers.gradient.resize(strip.range.len(), F::zero());
+        passes.gradient(&strip, &mut buffers)?;
+        gradient[strip.range].copy_from_slice(&buffers.gradient);
     }
     ws.gradient = gradient;
     Ok(())
@@ -189,17 +218,18 @@ impl<F: Real> Job<'_, F> {
     /// that each meets the same ones again at the next step.
     fn run(&self, rest: &Mutex<Rest<'_, F>>, thread: usize) -> Result<()> {
         // Each has a buffer of its own, so nobody waits for this lock.
-        let mut buffer = self.ascent.buffers[thread].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = self.ascent.buffers[thread].lock().unwrap_or_else(PoisonError::into_inner);
+        buffers.packed = None;
         let next = || rest.lock().unwrap_or_else(PoisonError::into_inner).take(thread.is_multiple_of(2));
         while let Some((strip, params, state)) = next() {
-            self.update(strip, params, state, &mut buffer)?;
+            self.update(strip, params, state, &mut buffers)?;
         }
         Ok(())
     }
 
-    fn update(&self, strip: &Strip, params: &mut [F], state: State<'_, F>, buffer: &mut [F]) -> Result<()> {
-        let gradient = &mut buffer[..params.len()];
-        self.passes.gradient(strip, gradient)?;
+    fn update(&self, strip: &Strip, params: &mut [F], state: State<'_, F>, buffers: &mut Buffers<F>) -> Result<()> {
+        self.passes.gradient(strip, buffers)?;
+        let gradient = &mut buffers.gradient[..params.len()];
         let Scaling { scale, decay, .. } = self.scaling;
         let (plain, scale, decay) = (scale == 1.0 && decay == 0.0, F::of(scale), F::of(decay));
         let mut rest = state;
@@ -220,20 +250,26 @@ impl<F: Real> Job<'_, F> {
 }
 
 /// All strips for so many threads, in the order of the layout.
-fn strips<F: Real>(model: &Vae<F>, threads: usize) -> Vec<Strip> {
-    let size = if threads > 1 { STRIP.min(model.layout().len() / (SHARES * threads)) } else { STRIP };
+fn strips<F: Real>(model: &Vae<F>, ws: &Workspace<F>, threads: usize) -> Vec<Strip> {
+    let share = if threads > 1 { model.layout().len() / (SHARES * threads) } else { usize::MAX };
+    let sides = [
+        (Side::Encoder, model.encoder(), &ws.encoder.exec, ws.max_m),
+        (Side::Decoder, model.decoder(), &ws.decoder.exec, ws.max_m * ws.l),
+    ];
     let mut strips = Vec::new();
-    for (side, mlp) in [(Side::Encoder, model.encoder()), (Side::Decoder, model.decoder())] {
+    for (side, mlp, exec, delta_rows) in sides {
         for (k, layer) in mlp.layers().iter().enumerate() {
+            let near = exec.precision == Precision::F32 && delta_rows * layer.outputs <= NEAR;
+            let size = share.min(if near { STRIP } else { LONG_STRIP });
             let count = layer.weight().len().div_ceil(size.max(1));
             let rows = layer.inputs.div_ceil(count).next_multiple_of(ROWS);
             for first in (0..layer.inputs).step_by(rows) {
                 let inputs = first..(first + rows).min(layer.inputs);
                 let start = layer.weight().start;
                 let range = start + inputs.start * layer.outputs..start + inputs.end * layer.outputs;
-                strips.push(Strip { range, side, layer: k, inputs: Some(inputs) });
+                strips.push(Strip { range, side, layer: k, inputs: Some(inputs), near });
             }
-            strips.push(Strip { range: layer.bias(), side, layer: k, inputs: None });
+            strips.push(Strip { range: layer.bias(), side, layer: k, inputs: None, near });
         }
     }
     strips
@@ -254,9 +290,10 @@ mod tests {
         ] {
             let config = ModelConfig { encoder, likelihood, ..ModelConfig::default() };
             let model = Vae::<f32>::new(&config, 13, 0).unwrap();
+            let ws = Workspace::new(&model, &Estimator::default(), 3, true);
             for threads in [1, 2, 64] {
                 let mut end = 0;
-                for strip in strips(&model, threads) {
+                for strip in strips(&model, &ws, threads) {
                     assert_eq!(strip.range.start, end);
                     end = strip.range.end;
                     assert!(strip.inputs.is_none_or(|inputs| inputs.start.is_multiple_of(ROWS)));
@@ -264,7 +301,7 @@ mod tests {
                 assert_eq!(end, model.layout().len());
             }
             let (strips, mut params) =
-                (strips(&model, 2), (0..model.layout().len()).map(|i| i as f32).collect::<Vec<_>>());
+                (strips(&model, &ws, 2), (0..model.layout().len()).map(|i| i as f32).collect::<Vec<_>>());
             let mut rest = Rest { strips: &strips, params: &mut params, state: State::default() };
             let mut taken = 0;
             while let Some((strip, params, _)) = rest.take(taken % 3 != 0) {

@@ -47,7 +47,7 @@ impl LogMeanExp {
     }
 }
 
-/// Samples taken in one block.
+/// Samples for which the encoder runs once.
 const BLOCK: usize = 5000;
 
 /// log p(x) of each row of x `[M, D]` with `k` importance samples, nats, on so many threads. Row i uses index i of the evaluation

@@ -16,7 +16,7 @@ const SPARSE: f64 = 0.7;
 /// … among the first datapoints of the minibatch.
 const PROBE: usize = 8;
 /// Samples that are decoded at once where only the value is wanted: what the decoder says of them is scored before it leaves the cache.
-pub(super) const DECODED: usize = 96;
+pub(super) const DECODED: usize = 192;
 
 /// All buffers of a step, for up to `max_m` datapoints of L samples. Allocated once.
 #[derive(Clone, Debug)]

@@ -45,7 +45,8 @@ impl Dense {
 
     /// Its weights, packed for many forward passes (in `f32`).
     pub fn pack<F: Real>(&self, params: &[F]) -> Option<Packed> {
-        gemm::packed(Mat::new(&params[self.weight()], self.inputs, self.outputs))
+        let mut packed = Packed::default();
+        gemm::pack(Mat::new(&params[self.weight()], self.inputs, self.outputs), &mut packed).then_some(packed)
     }
 
     /// `out ← f(x W + b)`; x `[rows, inputs]`, out `[rows, outputs]`. `pre` keeps x W + b where the activation needs it.
@@ -127,7 +128,7 @@ impl Dense {
     }
 
     /// ∂/∂W = xᵀ δ of the weights that leave some of the `inputs`: `[inputs.len(), outputs]`. With a sparse x the inputs begin
-    /// and end with a [run](crate::numeric::block_sparse::RUN).
+    /// and end with a [run](crate::numeric::block_sparse::RUN). `packed` may hold δ once more, as [`gemm::pack`] has packed it.
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) if there are fewer values.
@@ -135,7 +136,7 @@ impl Dense {
         &self,
         inputs: Range<usize>,
         x: Input<'_, F>,
-        delta: &[F],
+        (delta, packed): (&[F], Option<&Packed>),
         gradient: &mut [F],
         precision: Precision,
     ) -> Result<()> {
@@ -146,7 +147,12 @@ impl Dense {
             }
             return Ok(());
         }
-        let gradient = matrix_mut(gradient, inputs.len(), self.outputs)?;
+        let mut gradient = matrix_mut(gradient, inputs.len(), self.outputs)?;
+        if let (Some(packed), Some(x), Some(gradient)) =
+            (packed, F::as_f32(x.dense), F::as_f32_view(gradient.view_mut()))
+        {
+            return matmul_packed(gradient, Mat::new(x, rows, self.inputs).columns(inputs).t(), packed, Start::Zero);
+        }
         let x = Mat::new(x.dense, rows, self.inputs).columns(inputs);
         matmul_in(precision, gradient, x.t(), Mat::new(delta, rows, self.outputs), Start::Zero)
     }

@@ -14,7 +14,8 @@ use pulp::{Simd, WithSimd};
 
 use super::gemm::Mat;
 use super::isa;
-use super::product::{LINE, add_outer, aligned, call_for, load_row, panels, store_row, with_vectors};
+use super::packed::{LINE, aligned, panels};
+use super::product::{add_outer, call_for, load_row, store_row, with_vectors};
 use crate::threads::join;
 
 /// Pixels in a run.

@@ -3,7 +3,7 @@
 
 use ndarray::ArrayViewMut2;
 
-pub use super::product::Packed;
+pub use super::packed::Packed;
 use super::{Precision, Real};
 use crate::{Error, Result};
 
@@ -133,11 +133,12 @@ pub fn matmul_in<F: Real>(
     Ok(())
 }
 
-/// B packed for many products. None in `f64`, or if it has no values.
-pub fn packed<F: Real>(b: Mat<'_, F>) -> Option<Packed> {
+/// Packs B `[k, n]` for many products, in `f32`; in `f64`, or without values, it does nothing and says so.
+pub fn pack<F: Real>(b: Mat<'_, F>, to: &mut Packed) -> bool {
     let Mat { data, rows, cols, stride, transposed } = b;
-    let b = Mat { data: F::as_f32(data)?, rows, cols, stride, transposed };
-    (b.fits() && b.len() > 0).then(|| Packed::new(b))
+    let b = F::as_f32(data).map(|data| Mat { data, rows, cols, stride, transposed });
+    let b = b.filter(|b| b.fits() && b.len() > 0);
+    b.map(|b| to.pack(b)).is_some()
 }
 
 /// [`matmul`] by a packed B, with the same bits.
@@ -145,7 +146,7 @@ pub fn packed<F: Real>(b: Mat<'_, F>) -> Option<Packed> {
 /// # Errors
 /// As there.
 pub fn matmul_packed(c: ArrayViewMut2<'_, f32>, a: Mat<'_, f32>, b: &Packed, start: Start<'_, f32>) -> Result<()> {
-    check(&c, a, b.shape(), true, start)?;
+    check(&c, a, b.shape, true, start)?;
     b.multiply(c, a, start);
     Ok(())
 }
@@ -225,13 +226,14 @@ mod tests {
         assert!(matmul(&mut [0.0; 3], Mat::new(&x, 2, 3), Mat::new(&x, 3, 2), Start::Zero).is_err());
         assert!(matmul(&mut [0.0; 4], Mat::new(&x, 2, 4), Mat::new(&x, 3, 2), Start::Zero).is_err());
         assert!(matmul(&mut [0.0; 4], Mat::new(&x, 2, 3), Mat::new(&x, 3, 2), Start::Row(&x[..3])).is_err());
-        let b = packed(Mat::new(&x, 3, 2)).unwrap();
+        let mut b = Packed::default();
+        assert!(pack(Mat::new(&x, 3, 2), &mut b));
         let mut c = [0.0; 4];
         let mut by_packed =
             |a: Mat<'_, f32>, rows| matmul_packed(matrix_mut(&mut c, rows, 2).unwrap(), a, &b, Start::Zero);
         assert!(by_packed(Mat::new(&x, 2, 3), 2).is_ok() && by_packed(Mat::new(&x, 2, 3), 1).is_err());
         assert!(by_packed(Mat::new(&x, 2, 2), 2).is_err() && by_packed(Mat::new(&x, 3, 3), 2).is_err());
-        assert!(packed(Mat::new(&x, 3, 3)).is_none() && packed(Mat::new(&x, 0, 3)).is_none());
-        assert!(packed(Mat::new(&[1.0f64], 1, 1)).is_none());
+        assert!(!pack(Mat::new(&x, 3, 3), &mut b) && !pack(Mat::new(&x, 0, 3), &mut b));
+        assert!(!pack(Mat::new(&[1.0f64], 1, 1), &mut b));
     }
 }

@@ -4,6 +4,7 @@ pub mod bf16;
 pub mod block_sparse;
 pub mod gemm;
 pub mod isa;
+mod packed;
 mod product;
 pub mod real;
 pub mod vmath;

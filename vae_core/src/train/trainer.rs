@@ -80,12 +80,13 @@ impl Trainer {
         let n = data.train.len();
         let model = Vae::new(&config.model, data.dim(), config.seed)?;
         let batches = Batches::new(n, config.batch, config.batches, config.seed)?;
+        let ws = Workspace::new(&model, &config.estimator, config.batch, true).in_precision(config.precision);
         let window = vec![[0.0; 2]; batches.batches_per_epoch() as usize];
         let mut trainer = Self {
             optimiser: Optimiser::init(config.optimiser, model.layout().len())?,
             preprocess: config.preprocess.prepare(),
-            ws: Workspace::new(&model, &config.estimator, config.batch, true).in_precision(config.precision),
-            ascent: Ascent::new(&model, 1),
+            ascent: Ascent::new(&model, &ws, 1),
+            ws,
             threads: 1,
             pool: None,
             x: vec![0.0; config.batch * data.dim()],
@@ -119,7 +120,7 @@ impl Trainer {
         let (model, estimator) = (&self.model, &self.config.estimator);
         let ws = Workspace::new(model, estimator, self.config.batch, true);
         self.ws = ws.in_precision(self.config.precision).on_threads(threads);
-        self.ascent = Ascent::new(model, threads);
+        self.ascent = Ascent::new(model, &self.ws, threads);
         Ok(self)
     }
 
