@@ -48,8 +48,8 @@ fn weight_gradient(bencher: Bencher, (m, n, k): (usize, usize, usize)) {
         .bench_local(|| matmul(&mut c, Mat::new(&a, k, m).t(), Mat::new(&b, k, n), Start::Zero).unwrap());
 }
 
-/// The products of a step in mixed precision, to be held against those above: twice as fast on Zen 4 and 5; on Sapphire Rapids,
-/// whose bf16 instruction does half the operations of an f32 multiply-add, slower. `VAEB_ISA=avx2` shows the path without it.
+/// The products of a step in mixed precision, to be held against those above: twice as fast on Zen 4 and 5, three times on Sapphire
+/// Rapids, by AMX. `VAEB_ISA=avx512` shows the path without that (there slower than `f32`), `VAEB_ISA=avx2` that without AVX512-BF16.
 #[divan::bench(args = FORWARD)]
 fn bf16_forward(bencher: Bencher, (m, n, k): (usize, usize, usize)) {
     let (a, b, mut c) = (values(m * k), values(k * n), vec![0.0; m * n]);

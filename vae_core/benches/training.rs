@@ -260,7 +260,7 @@ fn core_peak(time: Duration) -> f64 {
     best
 }
 
-/// GFLOP/s of one core in bf16 dot products, where there are such instructions.
+/// GFLOP/s of one core in bf16 dot products, by AMX where the crate takes it, and where there are such instructions.
 #[cfg(target_arch = "x86_64")]
 fn bf16_peak() -> Option<f64> {
     use std::arch::x86_64::*;
@@ -287,10 +287,49 @@ fn bf16_peak() -> Option<f64> {
         return None;
     }
     const STEPS: usize = 2_000_000;
+    if vae_core::numeric::isa::name() == "amx" {
+        // SAFETY: the crate has found AMX, and asked for it.
+        return Some(unsafe { amx_peak(STEPS / 10) });
+    }
     let begin = Instant::now();
     // SAFETY: the instructions were just found.
     black_box(unsafe { chains(black_box(STEPS)) });
     Some(1e-9 * 12.0 * 64.0 * STEPS as f64 / begin.elapsed().as_secs_f64())
+}
+
+/// Chains of products of two tiles by two, all zero.
+///
+/// # Safety
+/// The system must have permitted AMX.
+#[cfg(target_arch = "x86_64")]
+unsafe fn amx_peak(steps: usize) -> f64 {
+    use std::arch::asm;
+    // Palette 1; all tiles have 16 rows of 64 bytes.
+    let mut configuration = [0u8; 64];
+    configuration[0] = 1;
+    for tile in 0..8 {
+        (configuration[16 + 2 * tile], configuration[48 + tile]) = (64, 16);
+    }
+    // SAFETY: as the caller promises; the registers are this function's until it releases them.
+    unsafe {
+        asm!("ldtilecfg [{}]", in(reg) &configuration, options(nostack, readonly));
+        let begin = Instant::now();
+        asm!(
+            "2:",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "dec {steps}",
+            "jnz 2b",
+            steps = inout(reg) steps => _,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            options(nostack),
+        );
+        let seconds = begin.elapsed().as_secs_f64();
+        asm!("tilerelease", options(nostack, nomem));
+        1e-9 * 4.0 * (2 * 16 * 16 * 32) as f64 * steps as f64 / seconds
+    }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
