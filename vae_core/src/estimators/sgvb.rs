@@ -138,7 +138,7 @@ impl Estimator {
         let (d, n_z, l, m) = (model.data_width(), model.latent(), self.samples, ws.m);
         let rows = m * l;
         let q = model.posterior();
-        ws.sparse.take(x, d, ws.encoder.exec.threads);
+        ws.sparse.take(x, d, ws.encoder.exec);
         model.encoder().forward(model.params(), ws.sparse.input(x), &mut ws.encoder, m)?;
         let head = &ws.encoder.head()[..m * q.head_width()];
         let (noise, z) = (&ws.noise[..rows * n_z], &mut ws.z[..rows * n_z]);

@@ -5,15 +5,13 @@ use rand_distr::{Distribution, StandardNormal};
 use super::sgvb::Estimator;
 use crate::models::Vae;
 use crate::nn::Trace;
-use crate::nn::dense::Input;
+use crate::nn::dense::{Exec, Input};
 use crate::numeric::block_sparse::BlockSparse;
 use crate::numeric::{Precision, Real};
 use crate::rng::Rng;
 use crate::{Error, Result};
 
-/// The sparse form of x is used where at most this share of its runs has a pixel that is not zero …
-const SPARSE: f64 = 0.7;
-/// … among the first datapoints of the minibatch.
+/// Datapoints of the minibatch that tell whether the sparse form of x pays.
 const PROBE: usize = 8;
 /// Samples that are decoded at once where only the value is wanted: what the decoder says of them is scored before it leaves the cache.
 pub(super) const DECODED: usize = 192;
@@ -120,10 +118,10 @@ impl<F: Real> Workspace<F> {
 
 impl Sparse {
     /// Takes over x `[m, D]`, if it has enough zeros to leave them out.
-    pub(super) fn take<F: Real>(&mut self, x: &[F], d: usize, threads: usize) {
+    pub(super) fn take<F: Real>(&mut self, x: &[F], d: usize, Exec { precision, threads }: Exec) {
         self.used = false;
         if let (Some(sparse), Some(x)) = (&mut self.x, F::as_f32(x)) {
-            self.used = BlockSparse::share(&x[..x.len().min(PROBE * d)]) <= SPARSE;
+            self.used = BlockSparse::pays(&x[..x.len().min(PROBE * d)], precision);
             if self.used {
                 sparse.fill(x, threads);
             }

@@ -19,6 +19,16 @@ pub(super) struct Path {
     pub(super) bf16: Bf16,
 }
 
+impl Path {
+    /// Whether AMX multiplies bf16.
+    pub(super) fn has_tiles(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return matches!(self.bf16, Bf16::Tiles(_));
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+}
+
 /// What multiplies [bf16](super::bf16).
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Bf16 {

@@ -39,7 +39,8 @@ pub enum Precision {
     #[default]
     F32,
     /// Activations, weights and δ are rounded to bf16 where a product reads them, and summed in `f32`. A first layer that
-    /// [leaves out the zeros](super::block_sparse) of its input stays in `f32`. Models in `f64` do not know it.
+    /// [leaves out the zeros](super::block_sparse) of its input stays in `f32`; with AMX only one of very few other values does, because
+    /// the whole product is faster. Models in `f64` do not know it.
     MixedBf16,
 }
 
