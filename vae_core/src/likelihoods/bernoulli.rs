@@ -7,15 +7,9 @@
 use rand::Rng as _;
 
 use super::{Likelihood, rows};
-use crate::numeric::real::{decay_sigmoid, sigmoid};
+use crate::numeric::real::{decay_sigmoid, relu, sigmoid};
 use crate::numeric::{Real, vmath};
 use crate::rng::Rng;
-
-/// max(a, 0).
-#[inline(always)]
-fn relu<F: Real>(a: F) -> F {
-    if a > F::zero() { a } else { F::zero() }
-}
 
 /// Independent Bernoulli pixels; the head holds D logits.
 #[derive(Clone, Copy, Debug)]

@@ -20,6 +20,7 @@ use super::packed::{Packed, aligned, blocks, pack_block, pack_panel, panels};
 
 /// Rows of C in a tile.
 const ROWS: usize = 6;
+
 thread_local! {
     /// The packed rows of B: one buffer for each thread, as large as it was ever needed.
     static PACKED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };

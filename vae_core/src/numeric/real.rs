@@ -233,12 +233,17 @@ pub fn decay_sigmoid<F: Real>(x: F) -> (F, F) {
     (t, if x > F::zero() { s } else { t * s })
 }
 
+/// max(x, 0); 0 for NaN.
+#[inline(always)]
+pub fn relu<F: Real>(x: F) -> F {
+    if x > F::zero() { x } else { F::zero() }
+}
+
 /// log(1 + eˣ).
 #[inline(always)]
 pub fn softplus<F: Real>(x: F) -> F {
     let t = (-x.abs()).exp_negative_v();
-    let relu = if x > F::zero() { x } else { F::zero() };
-    if x.is_nan() { x } else { relu + t.ln_1p_v() }
+    if x.is_nan() { x } else { relu(x) + t.ln_1p_v() }
 }
 
 /// The logistic function 1 / (1 + e⁻ˣ).

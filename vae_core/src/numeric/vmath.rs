@@ -194,17 +194,18 @@ fn laned<F: Real>(n: usize, mut fill: impl FnMut(Range<usize>, &mut [F])) -> F {
     for start in (0..n).step_by(BLOCK) {
         let terms = &mut terms[..BLOCK.min(n - start)];
         fill(start..start + terms.len(), terms);
-        let (whole, rest) = terms.as_chunks::<LANES>();
-        for terms in whole {
-            for lane in 0..LANES {
-                sums[lane] += terms[lane];
-            }
-        }
-        for (sum, term) in sums.iter_mut().zip(rest) {
-            *sum += *term;
-        }
+        into_lanes(
+            &mut sums,
+            terms,
+            #[inline(always)]
+            |sum, term| sum + term,
+        );
     }
-    total(sums)
+    pairwise(
+        sums,
+        #[inline(always)]
+        |a, b| a + b,
+    )
 }
 
 /// Σ_i of n terms minus log Π_i of as many factors in \[1, 2\], as [`laned`].
@@ -222,15 +223,12 @@ fn laned_log<F: Real>(n: usize, mut fill: impl FnMut(Range<usize>, &mut [F], &mu
                 log += log_of_product(products);
                 (products, blocks) = ([F::one(); LANES], 0);
             }
-            let (whole, rest) = factors.as_chunks::<LANES>();
-            for factors in whole {
-                for lane in 0..LANES {
-                    products[lane] *= factors[lane];
-                }
-            }
-            for (product, factor) in products.iter_mut().zip(rest) {
-                *product *= *factor;
-            }
+            into_lanes(
+                &mut products,
+                factors,
+                #[inline(always)]
+                |product, factor| product * factor,
+            );
             blocks += 1;
         },
     );
@@ -239,28 +237,39 @@ fn laned_log<F: Real>(n: usize, mut fill: impl FnMut(Range<usize>, &mut [F], &mu
 
 #[inline(always)]
 fn log_of_product<F: Real>(lanes: [F; LANES]) -> f64 {
-    let (mut product, mut n) = (lanes.map(F::f64), LANES);
-    while n > 1 {
-        n /= 2;
-        for lane in 0..n {
-            product[lane] *= product[lane + n];
-        }
-    }
-    product[0].ln()
+    let product = pairwise(
+        lanes.map(F::f64),
+        #[inline(always)]
+        |a, b| a * b,
+    );
+    product.ln()
 }
 
-/// The sum of the lanes, pairwise.
+/// `lanes[i mod LANES] ← f(lanes[i mod LANES], values[i])`, in the order of i.
 #[inline(always)]
-fn total<F: Real>(mut sums: [F; LANES]) -> F {
+fn into_lanes<F: Real>(lanes: &mut [F; LANES], values: &[F], f: impl Fn(F, F) -> F) {
+    let (whole, rest) = values.as_chunks::<LANES>();
+    for values in whole {
+        for i in 0..LANES {
+            lanes[i] = f(lanes[i], values[i]);
+        }
+    }
+    for (lane, value) in lanes.iter_mut().zip(rest) {
+        *lane = f(*lane, *value);
+    }
+}
+
+/// All lanes in one, pairwise.
+#[inline(always)]
+fn pairwise<F: Real>(mut lanes: [F; LANES], f: impl Fn(F, F) -> F) -> F {
     let mut n = LANES;
     while n > 1 {
         n /= 2;
-        for lane in 0..n {
-            let other = sums[lane + n];
-            sums[lane] += other;
+        for i in 0..n {
+            lanes[i] = f(lanes[i], lanes[i + n]);
         }
     }
-    sums[0]
+    lanes[0]
 }
 
 /// `sums ← sums + Σ_rows a`: the column sums of a row-major matrix with `sums.len()` columns.

@@ -42,7 +42,7 @@ thread_local! {
 
 /// As the function above. `simd` proves that the machine has AVX-512.
 pub(super) fn multiply(simd: V4, c: ArrayViewMut2<'_, f32>, a: Mat<'_, f32>, b: Mat<'_, f32>, start: Start<'_, f32>) {
-    assert!(std::is_x86_feature_detected!("avx512bf16"), "`isa::bf16` gives no path without it");
+    assert!(std::is_x86_feature_detected!("avx512bf16"), "`isa` gives no path without it");
     // SAFETY: a `V4` exists only where all of these features but the last were found, and the last was found above.
     BUFFERS.with_borrow_mut(|buffers| unsafe { multiply_here(simd, c, a, b, start, buffers) });
 }
