@@ -188,6 +188,36 @@ fn a_gradient_that_overflows_stops_the_update() {
     assert!(error.unwrap_err().to_string().contains("the bound"));
 }
 
+/// Bounds and parameters of today, on each path that fuses its multiply-adds. Who means to change them raises `REVISION` and
+/// executes the notebooks anew, since stored results would no longer be those of this code. Only with one library of elementary
+/// functions: the first parameters and the logarithms of the bound come from it.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn a_revision_keeps_its_bits() {
+    use sha2::{Digest, Sha256};
+    if vae_core::numeric::isa::name() == "portable" {
+        return;
+    }
+    let widths =
+        |latent, hidden| ModelConfig { latent, encoder: vec![hidden], decoder: vec![hidden], ..ModelConfig::default() };
+    let faces = LikelihoodConfig::Gaussian { mean: GaussianMean::Sigmoid };
+    let [adagrad, adam, momentum] = optimisers();
+    let hash = |config: ModelConfig, (d, m, share): (usize, usize, f64), estimator, optimiser| {
+        let (bounds, params) = three_updates((&config, d), estimator, optimiser, &images(m, d, share, 5), (1, 1));
+        let mut hash = Sha256::new();
+        bounds.into_iter().for_each(|bound| hash.update(bound.unwrap().to_le_bytes()));
+        params.into_iter().for_each(|value| hash.update(value.to_le_bytes()));
+        format!("{:x}", hash.finalize())[..16].to_string()
+    };
+    let of = |form, samples| Estimator { form, samples };
+    let found = [
+        hash(widths(20, 500), (784, 100, 0.2), of(Form::B, 1), adagrad),
+        hash(ModelConfig { likelihood: faces, ..widths(10, 200) }, (560, 20, 1.0), of(Form::B, 8), adam),
+        hash(widths(3, 70), (50, 7, 0.5), of(Form::A, 2), momentum),
+    ];
+    assert_eq!(found, ["417d09e8cbb75c97", "0d2aa276b968d4ff", "3fd1ab84120d36b6"]);
+}
+
 /// Prints the path, so that a run with a forced one shows that it was taken.
 #[test]
 fn a_forced_path_is_taken() {

@@ -63,6 +63,10 @@ mod tests {
     use super::*;
     use rayon::ThreadPoolBuilder;
 
+    /// Numbers to share out, and how often: few for Miri, which is slow.
+    const N: usize = if cfg!(miri) { 10 } else { 1000 };
+    const TIMES: usize = if cfg!(miri) { 2 } else { 50 };
+
     /// Σ 0..n, shared out to the last number.
     fn sum(first: usize, n: usize) -> usize {
         if n == 1 {
@@ -76,8 +80,9 @@ mod tests {
     fn everything_is_done_once_with_and_without_others_awake() {
         for threads in 1..=4 {
             let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            assert_eq!(pool.install(|| sum(0, 1000)), 499_500);
-            assert_eq!(pool.install(|| keep_awake(|| (0..50).map(|_| sum(0, 1000)).sum::<usize>())), 50 * 499_500);
+            let all = N * (N - 1) / 2;
+            assert_eq!(pool.install(|| sum(0, N)), all);
+            assert_eq!(pool.install(|| keep_awake(|| (0..TIMES).map(|_| sum(0, N)).sum::<usize>())), TIMES * all);
         }
     }
 

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
     use crate::numeric::gemm::matmul_in;
     use crate::numeric::isa;
-    use crate::numeric::product::tests::{by_halves, mat, values, view};
+    use crate::numeric::product::tests::{CUT, by_halves, mat, values, view};
     use proptest::prelude::*;
 
     /// The values of a matrix as they are stored.
@@ -122,7 +122,7 @@ mod tests {
         for bits in [0x7f80_0001, 0x7fff_ffff, 0xffff_ffff, 0xff80_8000] {
             assert!(f32::from_bits(bits).is_nan() && round(f32::from_bits(bits)).is_nan(), "{bits:x}");
         }
-        for x in values(10_000, 0.37) {
+        for x in values(10_000 / CUT, 0.37) {
             assert!((round(x) - x).abs() <= x.abs() / 256.0 && round(round(x)) == round(x));
         }
     }
@@ -131,7 +131,7 @@ mod tests {
         /// Σ of products of rounded values in f64, within the rounding of a chain of k additions in f32.
         #[test]
         fn agrees_with_the_definition_on_every_path(
-            m in 0usize..40, n in 0usize..150, k in 1usize..600, ta: bool, tb: bool, which in 0usize..3,
+            m in 0..40 / CUT, n in 0..150 / CUT, k in 1..600 / CUT, ta: bool, tb: bool, which in 0usize..3,
         ) {
             let (a, b, sums) = (values(m * k, 0.7), values(k * n, 1.3), values(m * n, 0.3));
             let start = [Start::Zero, Start::Sums, Start::Row(&sums[..n.min(sums.len())])][which];
@@ -160,7 +160,7 @@ mod tests {
 
         #[test]
         fn bits_do_not_depend_on_how_the_work_is_divided(
-            m in 1usize..30, n in 1usize..140, k in 1usize..600, cut in 0.0f64..1.0, ta: bool, tb: bool,
+            m in 1..30 / CUT, n in 1..140 / CUT, k in 1..600 / CUT, cut in 0.0f64..1.0, ta: bool, tb: bool,
         ) {
             let (a, b) = (values(m * k, 0.7), values(k * n, 1.3));
             let at = |i: usize, l: usize| if ta { a[l * m + i] } else { a[i * k + l] };
@@ -198,7 +198,7 @@ mod tests {
 
         #[test]
         fn nan_and_infinity_reach_exactly_their_row_and_column(
-            m in 1usize..20, n in 1usize..70, k in 1usize..300, at in any::<[prop::sample::Index; 3]>(), which in 0usize..3,
+            m in 1..24 / CUT, n in 1..72 / CUT, k in 1..300 / CUT, at in any::<[prop::sample::Index; 3]>(), which in 0usize..3,
         ) {
             // the last rounds to infinity
             let bad = [f32::NAN, f32::INFINITY, f32::MAX][which];
@@ -219,7 +219,7 @@ mod tests {
 
         /// Columns of a wider matrix, as the strips of a weight gradient take them.
         #[test]
-        fn columns_are_taken_where_they_lie(k in 1usize..40, wide in 1usize..60, cut in any::<[prop::sample::Index; 2]>()) {
+        fn columns_are_taken_where_they_lie(k in 1..40 / CUT, wide in 1usize..60, cut in any::<[prop::sample::Index; 2]>()) {
             let (x, delta) = (values(k * wide, 0.7), values(k * 20, 1.3));
             let (from, to) = (cut[0].index(wide), cut[1].index(wide) + 1);
             let cols = from.min(to - 1)..to.max(from + 1);
