@@ -10,6 +10,7 @@ use crate::data::files::{DataFile, sha256_hex};
 use crate::data::preprocess::Preprocess;
 use crate::data::{locate, synthetic_digits, synthetic_faces};
 use crate::rng::{Stream, rng};
+use crate::threads::{self, in_parallel};
 use crate::{Error, Result};
 
 /// MNIST's validation images: the last of its training file.
@@ -126,10 +127,8 @@ impl DatasetConfig {
             DatasetKind::Mnist | DatasetKind::FreyFace => {
                 let paths = locate::find_all(self.kind.label(), self.kind.files(), folders)?
                     .ok_or_else(|| locate::not_found(self.kind.label(), folders))?;
-                let mut contents = Vec::new();
-                for (file, path) in self.kind.files().iter().zip(paths) {
-                    contents.push(file.read(&path)?);
-                }
+                let files = self.kind.files();
+                let contents = in_parallel(files.len(), threads::available()?, |i| files[i].read(&paths[i]))?;
                 Stored::from_contents(self.kind, contents)?
             }
         };
@@ -333,7 +332,6 @@ impl Stored {
     }
 
     fn divide(self, config: DatasetConfig) -> Dataset {
-        let sha256 = sha256_hex(self.pixels.as_slice());
         let all = Images { pixels: self.pixels, labels: self.labels };
         let n = all.len();
         // What the split may permute: everything but a separate test set.
@@ -343,9 +341,12 @@ impl Stored {
             SplitScheme::Random { seed } => permutation(movable, &mut rng(seed, Stream::Split, 0)),
         };
         rows.extend(movable..n);
-        let test = all.select(&rows[n - self.test..]);
-        let valid = if self.valid > 0 { all.select(&rows[movable - self.valid..movable]) } else { test.clone() };
-        let train = all.select(&rows[..n - self.test - self.valid]);
+        let parts = || {
+            let test = all.select(&rows[n - self.test..]);
+            let valid = if self.valid > 0 { all.select(&rows[movable - self.valid..movable]) } else { test.clone() };
+            (all.select(&rows[..n - self.test - self.valid]), valid, test)
+        };
+        let (sha256, (train, valid, test)) = rayon::join(|| sha256_hex(all.pixels.as_slice()), parts);
         let (height, width) = config.kind.image_shape();
         let name = config.kind.label().to_owned();
         let whole = DatasetConfig { limit: None, ..config };
