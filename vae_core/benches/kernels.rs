@@ -146,9 +146,9 @@ fn tanh(bencher: Bencher) {
 #[divan::bench]
 fn bernoulli_with_gradient(bencher: Bencher) {
     use vae_core::likelihoods::{Likelihood, LikelihoodConfig};
-    let (x, head, mut log_p, mut grad) = (values(78_400), values(78_400), vec![0.0; 100], vec![0.0; 78_400]);
+    let (x, mut head, mut log_p) = (values(78_400), values(78_400), vec![0.0; 100]);
     bencher.counter(ItemsCount::new(x.len())).bench_local(|| {
-        LikelihoodConfig::Bernoulli.log_prob(&x, &head, 784, 1, &mut log_p, Some(&mut grad));
+        LikelihoodConfig::Bernoulli.log_prob_and_gradient(&x, &mut head, 784, 1, &mut log_p);
     });
 }
 

@@ -216,28 +216,24 @@ fn decode<F: Real>(
     model.decoder().forward(model.params(), Input::dense(z), &mut ws.decoder, rows.len())?;
     let len = rows.len() * Likelihood::<F>::head_width(&model.likelihood(), d);
     let threads = ws.decoder.exec.threads;
-    let (head, d_head) = ws.decoder.head_and_delta();
-    let d_head = if backward { Some(&mut d_head[..len]) } else { None };
-    let decoded = Decoded { x, head: &head[..len], log_px: &mut ws.log_px[rows], d_head };
-    decoded.score(model, l, weight, threads);
+    let decoded = Decoded { x, head: &mut ws.decoder.head_mut()[..len], log_px: &mut ws.log_px[rows] };
+    decoded.score(model, l, backward.then_some(weight), threads);
     Ok(())
 }
 
-/// Some datapoints x `[M, D]` and what the decoder says of them: its head `[M·L, ·]`, the place of log p(x | z) `[M·L]`, and that
-/// of the gradient of the bound, where it is wanted.
+/// Some datapoints x `[M, D]` and what the decoder says of them: its head `[M·L, ·]`, and the place of log p(x | z) `[M·L]`.
 struct Decoded<'a, F> {
     x: &'a [F],
-    head: &'a [F],
+    head: &'a mut [F],
     log_px: &'a mut [F],
-    d_head: Option<&'a mut [F]>,
 }
 
 /// Values of the head that are scored at once, so that they stay in the cache for what comes next.
 const CACHED: usize = 8 << 10;
 
 impl<F: Real> Decoded<'_, F> {
-    /// log p(x | z), and its gradient times `weight`, on so many threads.
-    fn score(self, model: &Vae<F>, l: usize, weight: F, threads: usize) {
+    /// log p(x | z), and its gradient times a `weight` in the place of the head, if there is a weight; on so many threads.
+    fn score(self, model: &Vae<F>, l: usize, weight: Option<F>, threads: usize) {
         let d = model.data_width();
         let m = self.x.len() / d;
         if threads > 1 && m > 1 {
@@ -250,10 +246,13 @@ impl<F: Real> Decoded<'_, F> {
         let mut rest = self;
         while !rest.x.is_empty() {
             let n = some.min(rest.x.len() / d);
-            let (Decoded { x, head, log_px, mut d_head }, others) = rest.split_at(n, d, l);
-            model.likelihood().log_prob(x, head, d, l, log_px, d_head.as_deref_mut());
-            if let Some(d_head) = d_head {
-                vmath::map(d_head, |g| g * weight);
+            let (Decoded { x, head, log_px }, others) = rest.split_at(n, d, l);
+            match weight {
+                Some(weight) => {
+                    model.likelihood().log_prob_and_gradient(x, head, d, l, log_px);
+                    vmath::map(head, |g| g * weight);
+                }
+                None => model.likelihood().log_prob(x, head, d, l, log_px),
             }
             rest = others;
         }
@@ -263,11 +262,9 @@ impl<F: Real> Decoded<'_, F> {
     fn split_at(self, n: usize, d: usize, l: usize) -> (Self, Self) {
         let width = self.head.len() / self.log_px.len().max(1);
         let (x, x_rest) = self.x.split_at(n * d);
-        let (head, head_rest) = self.head.split_at(n * l * width);
+        let (head, head_rest) = self.head.split_at_mut(n * l * width);
         let (log_px, log_px_rest) = self.log_px.split_at_mut(n * l);
-        let (d_head, d_head_rest) = self.d_head.map(|d_head| d_head.split_at_mut(n * l * width)).unzip();
-        let rest = Decoded { x: x_rest, head: head_rest, log_px: log_px_rest, d_head: d_head_rest };
-        (Decoded { x, head, log_px, d_head }, rest)
+        (Decoded { x, head, log_px }, Decoded { x: x_rest, head: head_rest, log_px: log_px_rest })
     }
 }
 

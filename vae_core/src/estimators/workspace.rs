@@ -59,7 +59,7 @@ impl<F: Real> Workspace<F> {
             l,
             backward,
             encoder: model.encoder().trace(max_m, backward),
-            decoder: model.decoder().trace(if backward { rows } else { rows.min(DECODED) }, backward),
+            decoder: model.decoder().trace(if backward { rows } else { rows.min(DECODED) }, backward).in_place(),
             noise: buffer(true, latent),
             z: buffer(true, latent),
             dz: buffer(backward, latent),

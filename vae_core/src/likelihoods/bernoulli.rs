@@ -20,24 +20,20 @@ impl<F: Real> Likelihood<F> for Bernoulli {
         d
     }
 
-    fn log_prob(&self, x: &[F], head: &[F], d: usize, l: usize, log_p: &mut [F], grad: Option<&mut [F]>) {
-        match grad {
-            Some(grad) => {
-                grad[..head.len()].copy_from_slice(head);
-                for ((x, _, log_p), a) in rows(x, head, d, d, l, log_p).zip(grad.chunks_exact_mut(d)) {
-                    *log_p = vmath::zip_sum_log(a, x, |a, x| {
-                        let (t, f) = decay_sigmoid(*a);
-                        let term = x * *a - relu(*a);
-                        *a = x - f;
-                        (term, F::one() + t)
-                    });
-                }
-            }
-            None => {
-                for (x, a, log_p) in rows(x, head, d, d, l, log_p) {
-                    *log_p = vmath::sum_log(x, a, |x, a| (x * a - relu(a), F::one() + (-a.abs()).exp_negative_v()));
-                }
-            }
+    fn log_prob(&self, x: &[F], head: &[F], d: usize, l: usize, log_p: &mut [F]) {
+        for (a, (x, log_p)) in head.chunks_exact(d).zip(rows(x, d, l, log_p)) {
+            *log_p = vmath::sum_log(x, a, |x, a| (x * a - relu(a), F::one() + (-a.abs()).exp_negative_v()));
+        }
+    }
+
+    fn log_prob_and_gradient(&self, x: &[F], head: &mut [F], d: usize, l: usize, log_p: &mut [F]) {
+        for (a, (x, log_p)) in head.chunks_exact_mut(d).zip(rows(x, d, l, log_p)) {
+            *log_p = vmath::zip_sum_log(a, x, |a, x| {
+                let (t, f) = decay_sigmoid(*a);
+                let term = x * *a - relu(*a);
+                *a = x - f;
+                (term, F::one() + t)
+            });
         }
     }
 

@@ -35,37 +35,35 @@ impl<F: Real> Likelihood<F> for Gaussian {
         2 * d
     }
 
-    fn log_prob(&self, x: &[F], head: &[F], d: usize, l: usize, log_p: &mut [F], grad: Option<&mut [F]>) {
+    fn log_prob(&self, x: &[F], head: &[F], d: usize, l: usize, log_p: &mut [F]) {
         let (half, log_2pi) = (F::of(0.5), F::of(LOG_2PI));
         let sigmoid_mean = self.mean == GaussianMean::Sigmoid;
-        match grad {
-            Some(grad) => {
-                grad[..head.len()].copy_from_slice(head);
-                for ((x, _, log_p), g) in rows(x, head, d, 2 * d, l, log_p).zip(grad.chunks_exact_mut(2 * d)) {
-                    let (mu, log_var) = g.split_at_mut(d);
-                    *log_p = vmath::zip2_sum(mu, log_var, x, |a, s, x| {
-                        let mu = if sigmoid_mean { sigmoid(*a) } else { *a };
-                        let precision = (-*s).exp_v();
-                        let residual = x - mu;
-                        let square = residual * residual * precision;
-                        let log_p = -half * (log_2pi + *s + square);
-                        let slope = if sigmoid_mean { mu * (F::one() - mu) } else { F::one() };
-                        *a = residual * precision * slope;
-                        *s = half * (square - F::one());
-                        log_p
-                    });
-                }
-            }
-            None => {
-                for (x, head, log_p) in rows(x, head, d, 2 * d, l, log_p) {
-                    let (mu, log_var) = head.split_at(d);
-                    *log_p = vmath::sum3(x, mu, log_var, |x, a, s| {
-                        let mu = if sigmoid_mean { sigmoid(a) } else { a };
-                        let residual = x - mu;
-                        -half * (log_2pi + s + residual * residual * (-s).exp_v())
-                    });
-                }
-            }
+        for (head, (x, log_p)) in head.chunks_exact(2 * d).zip(rows(x, d, l, log_p)) {
+            let (mu, log_var) = head.split_at(d);
+            *log_p = vmath::sum3(x, mu, log_var, |x, a, s| {
+                let mu = if sigmoid_mean { sigmoid(a) } else { a };
+                let residual = x - mu;
+                -half * (log_2pi + s + residual * residual * (-s).exp_v())
+            });
+        }
+    }
+
+    fn log_prob_and_gradient(&self, x: &[F], head: &mut [F], d: usize, l: usize, log_p: &mut [F]) {
+        let (half, log_2pi) = (F::of(0.5), F::of(LOG_2PI));
+        let sigmoid_mean = self.mean == GaussianMean::Sigmoid;
+        for (head, (x, log_p)) in head.chunks_exact_mut(2 * d).zip(rows(x, d, l, log_p)) {
+            let (mu, log_var) = head.split_at_mut(d);
+            *log_p = vmath::zip2_sum(mu, log_var, x, |a, s, x| {
+                let mu = if sigmoid_mean { sigmoid(*a) } else { *a };
+                let precision = (-*s).exp_v();
+                let residual = x - mu;
+                let square = residual * residual * precision;
+                let log_p = -half * (log_2pi + *s + square);
+                let slope = if sigmoid_mean { mu * (F::one() - mu) } else { F::one() };
+                *a = residual * precision * slope;
+                *s = half * (square - F::one());
+                log_p
+            });
         }
     }
 

@@ -18,9 +18,11 @@ pub trait Likelihood<F: Real>: std::fmt::Debug + Send + Sync {
     /// Width of the head for D pixels.
     fn head_width(&self, d: usize) -> usize;
 
-    /// log p(x | z) `[M·L]`, nats, of x `[M, D]` under `head` `[M·L, head_width(D)]`; where `grad` is given it receives
-    /// ∂ log p / ∂ head, same shape as the head.
-    fn log_prob(&self, x: &[F], head: &[F], d: usize, l: usize, log_p: &mut [F], grad: Option<&mut [F]>);
+    /// log p(x | z) `[M·L]`, nats, of x `[M, D]` under `head` `[M·L, head_width(D)]`.
+    fn log_prob(&self, x: &[F], head: &[F], d: usize, l: usize, log_p: &mut [F]);
+
+    /// The same, and ∂ log p / ∂ head in the place of the head.
+    fn log_prob_and_gradient(&self, x: &[F], head: &mut [F], d: usize, l: usize, log_p: &mut [F]);
 
     /// E[x | z] `[rows, D]` from the head.
     fn mean(&self, head: &[F], d: usize, mean: &mut [F]);
@@ -51,10 +53,17 @@ impl<F: Real> Likelihood<F> for LikelihoodConfig {
         }
     }
 
-    fn log_prob(&self, x: &[F], head: &[F], d: usize, l: usize, log_p: &mut [F], grad: Option<&mut [F]>) {
+    fn log_prob(&self, x: &[F], head: &[F], d: usize, l: usize, log_p: &mut [F]) {
         match self {
-            Self::Bernoulli => Bernoulli.log_prob(x, head, d, l, log_p, grad),
-            Self::Gaussian { mean } => Gaussian { mean: *mean }.log_prob(x, head, d, l, log_p, grad),
+            Self::Bernoulli => Bernoulli.log_prob(x, head, d, l, log_p),
+            Self::Gaussian { mean } => Gaussian { mean: *mean }.log_prob(x, head, d, l, log_p),
+        }
+    }
+
+    fn log_prob_and_gradient(&self, x: &[F], head: &mut [F], d: usize, l: usize, log_p: &mut [F]) {
+        match self {
+            Self::Bernoulli => Bernoulli.log_prob_and_gradient(x, head, d, l, log_p),
+            Self::Gaussian { mean } => Gaussian { mean: *mean }.log_prob_and_gradient(x, head, d, l, log_p),
         }
     }
 
@@ -73,15 +82,7 @@ impl<F: Real> Likelihood<F> for LikelihoodConfig {
     }
 }
 
-/// The rows of x and of the head that belong together, with their log-density.
-fn rows<'a, F>(
-    x: &'a [F],
-    head: &'a [F],
-    d: usize,
-    width: usize,
-    l: usize,
-    log_p: &'a mut [F],
-) -> impl Iterator<Item = (&'a [F], &'a [F], &'a mut F)> {
-    let x_of_row = x.chunks_exact(d).flat_map(move |x| std::iter::repeat_n(x, l));
-    x_of_row.zip(head.chunks_exact(width)).zip(log_p).map(|((x, head), log_p)| (x, head, log_p))
+/// The rows of x that belong to those of the head, with their log-density.
+fn rows<'a, F>(x: &'a [F], d: usize, l: usize, log_p: &'a mut [F]) -> impl Iterator<Item = (&'a [F], &'a mut F)> {
+    x.chunks_exact(d).flat_map(move |x| std::iter::repeat_n(x, l)).zip(log_p)
 }

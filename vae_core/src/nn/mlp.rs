@@ -33,14 +33,29 @@ impl<F> Trace<F> {
         self.outputs.last().map_or(&[], Vec::as_slice)
     }
 
-    /// ∂/∂head, to be written before the backward pass `[rows, head]`.
-    pub fn head_delta(&mut self) -> &mut [F] {
-        self.deltas.last_mut().map_or(&mut [], Vec::as_mut_slice)
-    }
-
-    /// Both at once: the head's output, and the place of ∂/∂head.
+    /// The head's output of the last forward pass, and the place of ∂/∂head, to be written before the backward pass `[rows, head]`.
     pub fn head_and_delta(&mut self) -> (&[F], &mut [F]) {
         (self.outputs.last().map_or(&[], Vec::as_slice), self.deltas.last_mut().map_or(&mut [], Vec::as_mut_slice))
+    }
+
+    /// The head's output of the last forward pass, in whose place ∂/∂head is to be written before the backward pass, after
+    /// [`in_place`](Self::in_place) `[rows, head]`.
+    pub fn head_mut(&mut self) -> &mut [F] {
+        self.outputs.last_mut().map_or(&mut [], Vec::as_mut_slice)
+    }
+
+    /// The same trace, but ∂/∂head takes the place of the head's output.
+    #[must_use]
+    pub fn in_place(mut self) -> Self {
+        if let Some(head) = self.deltas.last_mut() {
+            *head = Vec::new();
+        }
+        self
+    }
+
+    /// δ of layer `k`.
+    fn delta(&self, k: usize) -> &[F] {
+        if self.deltas[k].is_empty() { &self.outputs[k] } else { &self.deltas[k] }
     }
 }
 
@@ -110,7 +125,7 @@ impl Mlp {
         Ok(())
     }
 
-    /// The backward pass, from [`Trace::head_delta`] to each layer's δ and, if wanted, ∂/∂x `[rows, inputs]`.
+    /// The backward pass, from ∂/∂head to each layer's δ and, if wanted, ∂/∂x `[rows, inputs]`.
     pub fn backward<F: Real>(
         &self,
         params: &[F],
@@ -121,7 +136,8 @@ impl Mlp {
         self.check_rows(rows, trace.max_rows)?;
         for (k, layer) in self.layers.iter().enumerate().rev() {
             let (before, here) = trace.deltas.split_at_mut(k);
-            let delta = &here[0][..rows * layer.outputs];
+            let delta = if here[0].is_empty() { &trace.outputs[k] } else { &here[0] };
+            let delta = &delta[..rows * layer.outputs];
             match before.last_mut() {
                 Some(next) => {
                     let activation = self.layers[k - 1].activation;
@@ -147,7 +163,7 @@ impl Mlp {
         rows: usize,
     ) -> (Input<'a, F>, &'a [F]) {
         let input = if k == 0 { x } else { Input::dense(&trace.outputs[k - 1]) };
-        (input, &trace.deltas[k][..rows * self.layers[k].outputs])
+        (input, &trace.delta(k)[..rows * self.layers[k].outputs])
     }
 
     fn check_rows(&self, rows: usize, max_rows: usize) -> Result<()> {
