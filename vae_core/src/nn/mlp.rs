@@ -52,11 +52,11 @@ impl<F> Trace<F> {
         }
         self
     }
+}
 
-    /// δ of layer `k`.
-    fn delta(&self, k: usize) -> &[F] {
-        if self.deltas[k].is_empty() { &self.outputs[k] } else { &self.deltas[k] }
-    }
+/// Where a layer's δ lies: in its own buffer, or, [in place](Trace::in_place), in that of its output.
+fn place_of_delta<'a, F>(delta: &'a [F], output: &'a [F]) -> &'a [F] {
+    if delta.is_empty() { output } else { delta }
 }
 
 impl Mlp {
@@ -136,8 +136,7 @@ impl Mlp {
         self.check_rows(rows, trace.max_rows)?;
         for (k, layer) in self.layers.iter().enumerate().rev() {
             let (before, here) = trace.deltas.split_at_mut(k);
-            let delta = if here[0].is_empty() { &trace.outputs[k] } else { &here[0] };
-            let delta = &delta[..rows * layer.outputs];
+            let delta = &place_of_delta(&here[0], &trace.outputs[k])[..rows * layer.outputs];
             match before.last_mut() {
                 Some(next) => {
                     let activation = self.layers[k - 1].activation;
@@ -163,7 +162,7 @@ impl Mlp {
         rows: usize,
     ) -> (Input<'a, F>, &'a [F]) {
         let input = if k == 0 { x } else { Input::dense(&trace.outputs[k - 1]) };
-        (input, &trace.delta(k)[..rows * self.layers[k].outputs])
+        (input, &place_of_delta(&trace.deltas[k], &trace.outputs[k])[..rows * self.layers[k].outputs])
     }
 
     fn check_rows(&self, rows: usize, max_rows: usize) -> Result<()> {
