@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::tool;
+use crate::tool::{self, quoted};
 
 /// The analyser's folders in a kernel's folder.
 pub struct Analyser {
@@ -100,10 +100,6 @@ fn link_all(from: &Path, to: &Path, except: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -127,10 +123,5 @@ mod tests {
         assert!(analyser.commands().contains(&format!(":env RUST_SRC_PATH={}\n", library.display())));
         let again = Analyser::prepare(&work, Some(&libraries));
         assert_eq!(again.commands(), analyser.commands());
-    }
-
-    #[test]
-    fn names_are_quoted_for_the_shell() {
-        assert_eq!(quoted(Path::new("/a b/it's")), r"'/a b/it'\''s'");
     }
 }

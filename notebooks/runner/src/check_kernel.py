@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import statistics
 import subprocess
@@ -115,6 +116,11 @@ def processes(of):
     return found
 
 
+def packages(lockfile):
+    """Names and versions in a `Cargo.lock`."""
+    return set(re.findall(r'^name = "(.+)"\nversion = "(.+)"$', lockfile.read_text(), re.MULTILINE))
+
+
 def folders():
     return sorted(p.name for p in BUILDS.glob("kernel-*"))
 
@@ -174,6 +180,11 @@ class Cells(unittest.TestCase):
         self.assertIn(text, "\n".join([done.reply["evalue"], *done.reply["traceback"]]))
         self.assertIn("error", done.kinds())
         self.assertEqual(self.kernel.run("1 + 1").result(), "2", "the kernel goes on")
+
+    def test_versions_are_those_of_the_lockfile(self):
+        locked, used = (packages(f / "Cargo.lock") for f in (CHECKOUT, BUILDS / f"kernel-{self.kernel.pid}"))
+        self.assertIn("ndarray", {name for name, _ in used})
+        self.assertEqual({name for name, _ in used - locked}, {"ctx"}, "evcxr's own package is the only other")
 
     def test_errors(self):
         self.kernel.run("let kept = vec![1, 2, 3];")

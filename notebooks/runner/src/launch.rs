@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context;
 
-use crate::{analyser::Analyser, checkout::Checkout, relay::failure};
+use crate::{analyser::Analyser, checkout::Checkout, relay::failure, tool::quoted};
 
 /// A folder for one kernel; in use as long as this lives.
 pub struct Work {
@@ -63,7 +63,9 @@ fn write_config(checkout: &Checkout, work: &Work, analyser: &Analyser, preload: 
     let config = work.dir().join("config");
     let mut prelude = format!(":linker system\n{}", analyser.commands());
     if preload {
-        prelude += &format!(":dep vae_core = {}\n", dependency(checkout));
+        // Only now: evcxr has compiled `42` without the crate, upon which cargo forgets every version that a lockfile names.
+        let [from, to] = [&config, work.dir()].map(|dir| quoted(&dir.join("Cargo.lock")));
+        prelude += &format!("![ ! -f {from} ] || cp {from} {to}\n:dep vae_core = {}\n", dependency(checkout));
     }
     prelude += failure::MACROS;
     if preload {
@@ -71,7 +73,7 @@ fn write_config(checkout: &Checkout, work: &Work, analyser: &Analyser, preload: 
     }
     fs::create_dir_all(&config)
         .and_then(|()| fs::write(config.join("prelude.rs"), prelude))
-        .and_then(|()| checkout.copy_lockfile(work.dir()))
+        .and_then(|()| checkout.copy_lockfile(&config))
         .with_context(|| format!("{} cannot be written", config.display()))
 }
 

@@ -199,6 +199,11 @@ pub fn is_executable(file: &Path) -> bool {
     }
 }
 
+/// A file name for the shell.
+pub fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -228,6 +233,11 @@ mod tests {
     fn clocks() {
         assert_eq!(clock(Duration::from_secs(161)), "02:41");
         assert_eq!(clock(Duration::from_secs(3761)), "1:02:41");
+    }
+
+    #[test]
+    fn names_are_quoted_for_the_shell() {
+        assert_eq!(quoted(Path::new("/a b/it's")), r"'/a b/it'\''s'");
     }
 
     #[cfg(unix)]
