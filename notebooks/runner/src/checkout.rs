@@ -35,9 +35,14 @@ impl Checkout {
         &self.root
     }
 
-    /// Copies `Cargo.lock` into a folder, so that the versions there are the workspace's, not whatever is newest today.
+    /// The versions of all crates.
+    pub fn lockfile(&self) -> PathBuf {
+        self.root.join("Cargo.lock")
+    }
+
+    /// Copies it into a folder, so that the versions there are the workspace's, not whatever is newest today.
     pub fn copy_lockfile(&self, to: &Path) -> io::Result<()> {
-        let lockfile = self.root.join("Cargo.lock");
+        let lockfile = self.lockfile();
         if lockfile.is_file() { fs::copy(&lockfile, to.join("Cargo.lock")).map(|_| ()) } else { Ok(()) }
     }
 

@@ -64,7 +64,7 @@ fn write_config(checkout: &Checkout, work: &Work, analyser: &Analyser, preload: 
     let mut prelude = format!(":linker system\n{}", analyser.commands());
     if preload {
         // Only now: evcxr has compiled `42` without the crate, upon which cargo forgets every version that a lockfile names.
-        let [from, to] = [&config, work.dir()].map(|dir| quoted(&dir.join("Cargo.lock")));
+        let [from, to] = [checkout.lockfile(), work.dir().join("Cargo.lock")].map(|file| quoted(&file));
         prelude += &format!("![ ! -f {from} ] || cp {from} {to}\n:dep vae_core = {}\n", dependency(checkout));
     }
     prelude += failure::MACROS;
@@ -73,7 +73,6 @@ fn write_config(checkout: &Checkout, work: &Work, analyser: &Analyser, preload: 
     }
     fs::create_dir_all(&config)
         .and_then(|()| fs::write(config.join("prelude.rs"), prelude))
-        .and_then(|()| checkout.copy_lockfile(&config))
         .with_context(|| format!("{} cannot be written", config.display()))
 }
 

@@ -115,7 +115,7 @@ fn host() -> anyhow::Result<String> {
 /// Everything that the seed was made from.
 fn stamp(checkout: &Checkout) -> anyhow::Result<String> {
     let mut text = rustc_version()?;
-    let lockfile = fs::read_to_string(checkout.root().join("Cargo.lock")).unwrap_or_default();
+    let lockfile = fs::read_to_string(checkout.lockfile()).unwrap_or_default();
     text.push_str(&lockfile);
     for (name, value) in env::vars_os() {
         let name = name.to_string_lossy().into_owned();
