@@ -8,7 +8,7 @@ use divan::counter::ItemsCount;
 use vae_core::numeric::block_sparse::BlockSparse;
 use vae_core::numeric::gemm::{Mat, Start, matmul, matmul_in, matrix_mut};
 use vae_core::numeric::{Precision, Real, vmath};
-use vae_core::optim::{Optimiser, OptimiserConfig};
+use vae_core::optim::{Optimiser, OptimiserConfig, Sgd};
 
 fn main() {
     divan::main();
@@ -145,10 +145,11 @@ fn tanh(bencher: Bencher) {
 
 #[divan::bench]
 fn bernoulli_with_gradient(bencher: Bencher) {
-    use vae_core::likelihoods::{Likelihood, LikelihoodConfig};
+    use vae_core::likelihoods::{LikelihoodConfig, Pixels};
     let (x, mut head, mut log_p) = (values(78_400), values(78_400), vec![0.0; 100]);
     bencher.counter(ItemsCount::new(x.len())).bench_local(|| {
-        LikelihoodConfig::Bernoulli.log_prob_and_gradient(&x, &mut head, 784, 1, &mut log_p);
+        let at = Pixels { d: 784, l: 1, shared: 0.0 };
+        LikelihoodConfig::Bernoulli.get().log_prob_and_gradient(&x, &mut head, at, &mut log_p, &mut []);
     });
 }
 
@@ -157,7 +158,7 @@ fn optimiser(bencher: Bencher, name: &str) {
     let config = match name {
         "AdaGrad" => OptimiserConfig::adagrad(0.01),
         "Adam" => OptimiserConfig::adam(1e-3),
-        _ => OptimiserConfig::Sgd { step: 0.01, momentum: 0.9 },
+        _ => Sgd { step: 0.01, momentum: 0.9 }.into(),
     };
     let (mut params, gradient) = (values(820_000), values(820_000));
     let mut optimiser = Optimiser::init(config, params.len()).unwrap();

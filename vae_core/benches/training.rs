@@ -12,7 +12,6 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use vae_core::estimators::Form;
 use vae_core::prelude::*;
 use vae_core::threads;
 use vae_core::train::{Control, Event, Observer};
@@ -137,7 +136,7 @@ impl Table {
         for &n in threads {
             let bound = || vae_core::train::trainer::evaluate(&model, &x, &pre, config.evaluation, (1, n)).map(drop);
             self.work("W4 bound", n, images as f64 * (size(model.encoder()) + size(model.decoder())), bound)?;
-            let marginal = || vae_core::estimators::marginal::log_marginal(&model, &few, 5000, (1, n)).map(drop);
+            let marginal = || vae_core::inference::marginal::log_marginal(&model, &few, 5000, (1, n)).map(drop);
             self.work("W4 log p(x)", n, 40.0 * 5000.0 * size(model.decoder()), marginal)?;
         }
         Ok(())

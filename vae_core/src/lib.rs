@@ -15,16 +15,16 @@
 //! # From the report to the code
 //! | report | what | here |
 //! |---|---|---|
-//! | eqs. 8, 9 | SGVB estimators L^A and L^B, and their gradient | [`estimators::sgvb`] |
+//! | eqs. 8, 9 | SGVB estimators L^A and L^B, and others | [`estimators`], their gradient in [`step`] |
 //! | eqs. 10, 11 | Gaussian decoder | [`likelihoods::Gaussian`] |
 //! | eq. 12 | Bernoulli decoder | [`likelihoods::Bernoulli`] |
 //! | eqs. 13, 14 | posterior q(z \| x) and its reparameterisation | [`posteriors::DiagonalGaussian`] |
-//! | section 3 | p(z) = N(0, I) | [`priors::StandardNormalPrior`] |
+//! | section 3 | p(z) = N(0, I) | [`priors::StandardNormal`] |
 //! | section 3 | the variational autoencoder | [`models::vae`], MLPs in [`nn`] |
 //! | algorithm 1 | training | [`train::trainer`], optimisers in [`optim`] |
 //! | section 4.1 | manifolds | [`figures::Manifold`] |
-//! | section 5 | reconstruction | [`models::inference`] |
-//! | Kingma & Welling, app. D | marginal likelihood (here by importance sampling) | [`estimators::marginal`] |
+//! | section 5 | reconstruction, autoencoder | [`inference`], [`posteriors::Point`] |
+//! | Kingma & Welling, app. D | marginal likelihood (here by importance sampling) | [`inference::marginal`] |
 //!
 //! # Notation
 //! x a datapoint of D pixels, z its N_z latent variables, μ and log σ² the parameters of q(z | x), ε the noise; N
@@ -36,7 +36,7 @@
 //! [`numeric::Real`] has two precisions and two speeds: `f64` is the plain reference, `f32` the fast path. That is a product whose
 //! bits do not depend on how the work is divided (`numeric/product.rs`), one that leaves out the zeros of x
 //! ([`numeric::block_sparse`]), elementary functions without branches ([`numeric::vmath`]), and an update that never writes
-//! the gradient ([`estimators::ascent`]), on the threads of [`threads`] and the instructions of [`numeric::isa`].
+//! the gradient ([`step::Ascent`]), on the threads of [`threads`] and the instructions of [`numeric::isa`].
 //! [`Precision`](numeric::bf16::Precision) chooses bf16 for the products. `tests/fast_core.rs` holds the two against each other.
 //!
 //! # Results
@@ -45,11 +45,14 @@
 //! streams of one seed ([`rng`]). Precision is `f32` for training; the same code runs in `f64` for the checks
 //! ([`numeric::Real`]).
 
+mod choices;
+pub mod corruption;
 pub mod data;
 pub mod error;
 pub mod estimators;
 pub mod figures;
 pub mod files;
+pub mod inference;
 pub mod likelihoods;
 pub mod live;
 pub mod models;
@@ -62,8 +65,10 @@ pub mod priors;
 pub mod reference;
 pub mod rng;
 pub mod runs;
+pub mod step;
 pub mod threads;
 pub mod train;
+pub mod weights;
 
 pub use error::{Error, Result};
 // A notebook can only keep values whose types it can name.

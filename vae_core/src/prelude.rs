@@ -3,17 +3,21 @@
 pub use crate::data::batches::BatchScheme;
 pub use crate::data::dataset::{Dataset, DatasetConfig, DatasetKind, Images, Limit, SplitScheme};
 pub use crate::data::preprocess::{Binarise, Preprocess, Scale};
-pub use crate::estimators::{Bound, Estimator, Form};
+pub use crate::estimators::{Bound, Estimator, Form, KlWeight};
 pub use crate::figures::{
-    Bars, Curve, Figure, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Table, manifold_latents, mean_sd,
+    Bars, Curve, Figure, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Table, manifold_latents,
+    manifold_latents_of, mean_sd,
 };
-pub use crate::likelihoods::{GaussianMean, LikelihoodConfig};
+pub use crate::inference::Decode;
+pub use crate::inference::latent::{class_at_origin, direction_in_plane, left_right_asymmetry};
+pub use crate::likelihoods::{LikelihoodConfig, PixelMean, Variance};
 pub use crate::live::{Display, Training};
-pub use crate::models::latent::{class_at_origin, direction_in_plane, left_right_asymmetry};
-pub use crate::models::{Decode, ModelConfig, Vae};
+pub use crate::models::{ModelConfig, Vae};
 pub use crate::nn::{Activation, Init};
 pub use crate::numeric::Precision;
 pub use crate::optim::{EpsilonPlace, OptimiserConfig, Schedule};
+pub use crate::posteriors::{Code, PosteriorConfig};
+pub use crate::priors::PriorConfig;
 pub use crate::reference::{Source, lower_bound_curves};
 pub use crate::rng::{Stream, rng};
 pub use crate::runs::store::{run, run_all};
@@ -24,5 +28,6 @@ pub use crate::runs::{
 };
 pub use crate::train::observer::{Checkpointer, Progress, StopFlag};
 pub use crate::train::{Control, Event, History, Observer, Outcome, Record, RecordAt, Trainer};
-pub use crate::{Error, Result};
+// The choices, to be named with their folder: `likelihoods::Gaussian`, `priors::Laplace`, `optim::Adam`, ….
+pub use crate::{Error, Result, corruption, estimators, likelihoods, optim, posteriors, priors};
 pub use ndarray::{Array1, Array2, Axis, concatenate, s};

@@ -7,10 +7,11 @@ mod common;
 use common::images;
 use proptest::prelude::*;
 use rand::Rng as _;
-use vae_core::estimators::{Ascent, Form, Scaling, Workspace};
 use vae_core::optim::Optimiser;
 use vae_core::prelude::*;
 use vae_core::serde_json;
+use vae_core::step::{Ascent, StepSettings, Workspace};
+use vae_core::weights::Scaling;
 
 const MIXED: Precision = Precision::MixedBf16;
 
@@ -18,14 +19,22 @@ fn any_model() -> impl Strategy<Value = (ModelConfig, usize, Estimator)> {
     let widths = || prop::collection::vec(8usize..60, 1..3);
     let likelihood = prop_oneof![
         Just(LikelihoodConfig::Bernoulli),
-        Just(LikelihoodConfig::Gaussian { mean: GaussianMean::Linear }),
-        Just(LikelihoodConfig::Gaussian { mean: GaussianMean::Sigmoid }),
+        Just(LikelihoodConfig::gaussian(PixelMean::Linear)),
+        Just(LikelihoodConfig::gaussian(PixelMean::Sigmoid)),
     ];
     let form = prop_oneof![Just(Form::A), Just(Form::B)];
     let activation = prop_oneof![Just(Activation::Tanh), Just(Activation::Softplus), Just(Activation::Gelu)];
     (widths(), widths(), 2usize..6, 20usize..90, activation, likelihood, form, 1usize..4).prop_map(
         |(encoder, decoder, latent, d, activation, likelihood, form, samples)| {
-            let config = ModelConfig { latent, encoder, decoder, activation, likelihood, init: Init::Xavier };
+            let config = ModelConfig {
+                latent,
+                encoder,
+                decoder,
+                activation,
+                likelihood,
+                init: Init::Xavier,
+                ..ModelConfig::default()
+            };
             (config, d, Estimator { form, samples })
         },
     )
@@ -34,9 +43,9 @@ fn any_model() -> impl Strategy<Value = (ModelConfig, usize, Estimator)> {
 /// Bound and gradient.
 fn gradient(model: &Vae<f32>, estimator: Estimator, x: &[f32], precision: Precision) -> (f64, Vec<f32>) {
     let m = x.len() / model.data_width();
-    let mut ws = Workspace::new(model, &estimator, m, true).on_threads(3).in_precision(precision);
-    ws.draw_noise(m, model.latent(), &mut rng(5, Stream::Noise, 0)).unwrap();
-    let bound = estimator.gradient(model, x, &mut ws).unwrap().bound;
+    let mut ws = Workspace::new(model, &estimator, m, true).unwrap().on_threads(3).in_precision(precision);
+    ws.draw_noise(model, m, &mut rng(5, Stream::Noise, 0)).unwrap();
+    let bound = ws.gradient(model, x).unwrap().bound;
     (bound, ws.gradient)
 }
 
@@ -50,14 +59,14 @@ fn three_updates(
 ) -> (Vec<f64>, Vec<f32>) {
     let (mut model, m) = (Vae::<f32>::new(config, d, 3).unwrap(), x.len() / d);
     let mut optimiser = Optimiser::init(OptimiserConfig::adagrad(0.01), model.layout().len()).unwrap();
-    let mut ws = Workspace::new(&model, &estimator, m, true).on_threads(threads).in_precision(MIXED);
+    let mut ws = Workspace::new(&model, &estimator, m, true).unwrap().on_threads(threads).in_precision(MIXED);
     let ascent = Ascent::new(&model, &ws, threads);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    let scaling = Scaling { scale: 1.0, decay: 1e-3, factor: 1.0 };
+    let scaling = Scaling { scale: 1.0, decay: 1e-3 };
     let bounds = (0..3).map(|update| {
-        ws.draw_noise(m, model.latent(), &mut rng(7, Stream::Noise, update)).unwrap();
-        let at = (scaling, update + 1);
-        pool.install(|| ascent.step(&estimator, &mut model, x, &mut ws, &mut optimiser, at)).unwrap().bound
+        ws.draw_noise(&model, m, &mut rng(7, Stream::Noise, update)).unwrap();
+        let settings = StepSettings { scaling, ..StepSettings::plain(update + 1) };
+        pool.install(|| ascent.step(&mut model, x, &mut ws, &mut optimiser, settings)).unwrap().bound
     });
     let bounds = bounds.collect();
     (bounds, model.params().to_vec())
@@ -133,9 +142,9 @@ fn runs_end_where_those_in_f32_do() {
     let rows: Vec<usize> = (0..m).collect();
     mixed.config().preprocess.prepare().gather(&digits.valid.pixels, &rows, 0, &mut x).unwrap();
     let bound = |precision| {
-        let mut ws = Workspace::new(mixed.model(), &estimator, m, false).in_precision(precision);
-        ws.draw_noise(m, 5, &mut rng(0, Stream::Evaluation, 0)).unwrap();
-        estimator.value(mixed.model(), &x, &mut ws).unwrap().bound
+        let mut ws = Workspace::new(mixed.model(), &estimator, m, false).unwrap().in_precision(precision);
+        ws.draw_noise(mixed.model(), m, &mut rng(0, Stream::Evaluation, 0)).unwrap();
+        ws.value(mixed.model(), &x).unwrap().bound
     };
     assert_eq!(bound(Precision::F32), b);
     assert_ne!(bound(MIXED), b);

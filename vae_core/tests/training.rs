@@ -7,7 +7,7 @@ use vae_core::Error;
 use vae_core::data::dataset::{Dataset, DatasetConfig, DatasetKind, Limit};
 use vae_core::estimators::{Estimator, Form};
 use vae_core::nn::{Activation, Init};
-use vae_core::optim::{OptimiserConfig, Schedule};
+use vae_core::optim::{OptimiserConfig, Schedule, Sgd};
 use vae_core::runs::{Budget, EarlyStop, Objective, RunConfig, RunStore, WeightPrior};
 use vae_core::train::observer::{Event, StopFlag};
 use vae_core::train::{Control, Observer, Outcome, RecordAt, Trainer, checkpoint};
@@ -63,13 +63,10 @@ fn it_learns_and_repeats() {
 #[test]
 fn resumed_training_is_bitwise_equal() {
     let folder = tempfile::tempdir().unwrap();
-    for (k, optimiser) in [
-        OptimiserConfig::adagrad(0.01),
-        OptimiserConfig::adam(1e-3),
-        OptimiserConfig::Sgd { step: 1e-4, momentum: 0.9 },
-    ]
-    .into_iter()
-    .enumerate()
+    for (k, optimiser) in
+        [OptimiserConfig::adagrad(0.01), OptimiserConfig::adam(1e-3), Sgd { step: 1e-4, momentum: 0.9 }.into()]
+            .into_iter()
+            .enumerate()
     {
         let mut config = small().optimiser(optimiser);
         config.schedule = Schedule::Cosine { last: 0.1 };
@@ -123,7 +120,7 @@ fn damaged_checkpoints_are_refused() {
 
 #[test]
 fn divergence_is_an_error_and_keeps_the_last_good_parameters() {
-    let config = small().optimiser(OptimiserConfig::Sgd { step: 1e12, momentum: 0.0 });
+    let config = small().optimiser(Sgd { step: 1e12, momentum: 0.0 });
     let data = config.data.load().unwrap();
     let mut trainer = Trainer::new(&config, &data).unwrap();
     let error = trainer.fit(&data, &mut []).unwrap_err();
@@ -142,8 +139,7 @@ fn divergence_is_an_error_and_keeps_the_last_good_parameters() {
 fn objective_and_prior_have_the_scale_that_they_say() {
     // With plain SGD, one step is step · scale · (g − c θ).
     let one = |objective, weight_prior| {
-        let mut config =
-            small().optimiser(OptimiserConfig::Sgd { step: 1e-6, momentum: 0.0 }).budget(Budget::Updates(1));
+        let mut config = small().optimiser(Sgd { step: 1e-6, momentum: 0.0 }).budget(Budget::Updates(1));
         (config.objective, config.weight_prior) = (objective, weight_prior);
         config.model.init = Init::Xavier;
         let data = config.data.load().unwrap();

@@ -2,33 +2,31 @@
 
 use ndarray::Array2;
 use serde_json::json;
-use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::figure::{Figure, Heading, headed};
 use super::image_grid::mosaic;
 use super::scene::{Mark, Scene};
 use super::text::Anchor;
 use super::theme;
+use crate::priors::PriorConfig;
 use crate::runs::provenance::Provenance;
 use crate::{Error, Result};
 
-/// The values of one latent coordinate: the standard normal quantiles of (i + ½)/n, which stand for equal shares of
-/// the prior and lie symmetrically about 0.
-fn quantiles(n: usize) -> Result<Vec<f64>> {
-    let normal = Normal::new(0.0, 1.0).map_err(|e| Error::config("prior", e.to_string()))?;
-    Ok((0..n).map(|i| normal.inverse_cdf((i as f64 + 0.5) / n as f64)).collect())
-}
-
-/// The latent codes `[n · n, 2]` of an n × n grid through the inverse Gaussian CDF, in reading order: the first
+/// The latent codes `[n · n, 2]` of an n × n grid through the inverse CDF of N(0, 1), in reading order: the first
 /// coordinate grows to the right, the second grows upwards, so the first code is the top left one.
 ///
 /// # Errors
 /// If `n` is 0 or above 1000.
 pub fn manifold_latents(n: usize) -> Result<Array2<f32>> {
-    if !(1..=1000).contains(&n) {
-        return Err(Error::config("n", format!("is {n}; a manifold has 1 to 1000 images a side")));
-    }
-    let z = quantiles(n)?;
+    manifold_latents_of(&PriorConfig::StandardNormal, n)
+}
+
+/// The same through the inverse CDF of another prior: `manifold_latents_of(&run.model.prior(), 20)?`.
+///
+/// # Errors
+/// If `n` is 0 or above 1000, or the prior has no quantiles.
+pub fn manifold_latents_of(prior: &PriorConfig, n: usize) -> Result<Array2<f32>> {
+    let z = prior.grid(n)?;
     Ok(Array2::from_shape_fn((n * n, 2), |(k, axis)| (if axis == 0 { z[k % n] } else { z[n - 1 - k / n] }) as f32))
 }
 
@@ -40,12 +38,13 @@ pub struct Manifold {
     height: usize,
     width: usize,
     zoom: Option<usize>,
+    prior: PriorConfig,
 }
 
 impl Manifold {
     /// `images [n · n, height · width]` in [0, 1], decoded from [`manifold_latents`]`(n)`; files are named `id`.
     pub fn new(id: impl Into<String>, images: Array2<f32>, (height, width): (usize, usize)) -> Self {
-        Self { heading: Heading::new(id), images, height, width, zoom: None }
+        Self { heading: Heading::new(id), images, height, width, zoom: None, prior: PriorConfig::default() }
     }
 
     headed!();
@@ -53,6 +52,12 @@ impl Manifold {
     /// Side of a drawn pixel; by default the grid is about 560 pixels high.
     pub fn zoom(mut self, zoom: usize) -> Self {
         self.zoom = Some(zoom);
+        self
+    }
+
+    /// The prior whose quantiles the latents are, if they come from [`manifold_latents_of`].
+    pub fn prior(mut self, prior: PriorConfig) -> Self {
+        self.prior = prior;
         self
     }
 
@@ -77,7 +82,7 @@ impl Manifold {
         let left = (LEFT + 0.5 * (scene.width - natural)).floor();
         let top = self.heading.draw_title(&mut scene).ceil();
         let bottom = top + height;
-        let z = quantiles(n)?;
+        let z = self.prior.grid(n)?;
         for (i, &value) in z.iter().enumerate().filter(|(i, _)| labelled(*i, n)) {
             let label = theme::fixed(value, 2);
             let share = (i as f64 + 0.5) / n as f64;
@@ -113,16 +118,6 @@ fn labelled(i: usize, n: usize) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn quantiles_are_those_of_the_tables() {
-        // To 15 digits, from published tables of the normal quantile function.
-        let z = quantiles(20).unwrap();
-        assert!((z[19] - 1.959_963_984_540_054).abs() < 1e-14, "{}", z[19]);
-        assert!((z[0] + 1.959_963_984_540_054).abs() < 1e-14, "{}", z[0]);
-        assert!((quantiles(10).unwrap()[9] - 1.644_853_626_951_472_7).abs() < 1e-14);
-        assert_eq!(quantiles(1).unwrap(), [0.0]);
-    }
 
     #[test]
     fn the_grid_is_centred_and_its_axes_point_right_and_up() {

@@ -26,7 +26,7 @@ pub use curves::{Curve, LearningCurves, Panels, Reference};
 pub use figure::Figure;
 pub use heatmap::Heatmap;
 pub use image_grid::ImageGrid;
-pub use manifold::{Manifold, manifold_latents};
+pub use manifold::{Manifold, manifold_latents, manifold_latents_of};
 pub use paths::figures_dir;
 pub(crate) use progress::CurveAndBar;
 pub use table::{Table, mean_sd};

@@ -6,13 +6,13 @@
 
 use rand::Rng as _;
 
-use super::{Likelihood, rows};
+use super::likelihood::{Likelihood, Pixels, rows};
 use crate::numeric::real::{decay_sigmoid, relu, sigmoid};
 use crate::numeric::{Real, vmath};
 use crate::rng::Rng;
 
 /// Independent Bernoulli pixels; the head holds D logits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Bernoulli;
 
 impl<F: Real> Likelihood<F> for Bernoulli {
@@ -20,14 +20,14 @@ impl<F: Real> Likelihood<F> for Bernoulli {
         d
     }
 
-    fn log_prob(&self, x: &[F], head: &[F], d: usize, l: usize, log_p: &mut [F]) {
-        for (a, (x, log_p)) in head.chunks_exact(d).zip(rows(x, d, l, log_p)) {
+    fn log_prob(&self, x: &[F], head: &[F], at: Pixels<F>, log_p: &mut [F]) {
+        for (a, (x, log_p)) in head.chunks_exact(at.d).zip(rows(x, at, log_p)) {
             *log_p = vmath::sum_log(x, a, |x, a| (x * a - relu(a), F::one() + (-a.abs()).exp_negative_v()));
         }
     }
 
-    fn log_prob_and_gradient(&self, x: &[F], head: &mut [F], d: usize, l: usize, log_p: &mut [F]) {
-        for (a, (x, log_p)) in head.chunks_exact_mut(d).zip(rows(x, d, l, log_p)) {
+    fn log_prob_and_gradient(&self, x: &[F], head: &mut [F], at: Pixels<F>, log_p: &mut [F], _: &mut [F]) {
+        for (a, (x, log_p)) in head.chunks_exact_mut(at.d).zip(rows(x, at, log_p)) {
             *log_p = vmath::zip_sum_log(a, x, |a, x| {
                 let (t, f) = decay_sigmoid(*a);
                 let term = x * *a - relu(*a);
@@ -42,8 +42,8 @@ impl<F: Real> Likelihood<F> for Bernoulli {
         vmath::map(mean, sigmoid);
     }
 
-    fn sample(&self, head: &[F], d: usize, rng: &mut Rng, x: &mut [F]) {
-        self.mean(head, d, x);
+    fn sample(&self, head: &[F], at: Pixels<F>, rng: &mut Rng, x: &mut [F]) {
+        self.mean(head, at.d, x);
         for p in x {
             let u: f64 = rng.random();
             *p = if u < p.f64() { F::one() } else { F::zero() };

@@ -1,17 +1,21 @@
-//! Section 3: the variational autoencoder. An encoder MLP gives q(z | x), a decoder MLP gives p(x | z).
+//! Section 3: the variational autoencoder. An encoder MLP gives q(z | x), a decoder MLP gives p(x | z); prior, posterior, likelihood and
+//! corruption are choices. With a point for a posterior it is a plain autoencoder (section 5).
 //!
 //! ```text
-//! x [M, D] ─ encoder.0, encoder.1, … ─ posterior: μ, log σ² [M, 2 N_z]   (eq. 13)
+//! x̃ [M, D] ─ encoder.0, encoder.1, … ─ posterior [M, ·]: μ, log σ²       (eq. 13)
 //!                                          │ z = μ + σ ε, L times        (eq. 14)
 //! z [M·L, N_z] ─ decoder.0, decoder.1, … ─ likelihood [M·L, ·]           (eqs. 10–12)
 //! ```
 
 use serde::{Deserialize, Serialize};
 
-use crate::likelihoods::{Likelihood, LikelihoodConfig};
+use crate::choices::is_default;
+use crate::corruption::CorruptionConfig;
+use crate::likelihoods::{LikelihoodConfig, Pixels};
 use crate::nn::{Activation, Init, Layout, Mlp};
 use crate::numeric::Real;
-use crate::posteriors::DiagonalGaussian;
+use crate::posteriors::{Head, PosteriorConfig, Shape};
+use crate::priors::PriorConfig;
 use crate::rng::{Stream, rng};
 use crate::{Error, Result};
 
@@ -30,6 +34,15 @@ pub struct ModelConfig {
     pub likelihood: LikelihoodConfig,
     /// Distribution of the initial weights.
     pub init: Init,
+    /// p(z). This and what follows is not written down where it is the default.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub prior: PriorConfig,
+    /// q(z | x).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub posterior: PosteriorConfig,
+    /// What happens to x before the encoder sees it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub corruption: CorruptionConfig,
 }
 
 impl Default for ModelConfig {
@@ -42,6 +55,9 @@ impl Default for ModelConfig {
             activation: Activation::Tanh,
             likelihood: LikelihoodConfig::Bernoulli,
             init: Init::Normal { std: 0.01 },
+            prior: PriorConfig::default(),
+            posterior: PosteriorConfig::default(),
+            corruption: CorruptionConfig::default(),
         }
     }
 }
@@ -56,7 +72,8 @@ impl ModelConfig {
     /// Checks all fields.
     ///
     /// # Errors
-    /// [`Error::Config`] for a zero or absurd width, or too many parameters.
+    /// [`Error::Config`] for a zero or absurd width, too many parameters, numbers of a choice that make no sense, or a prior and a
+    /// posterior that live on different sets.
     pub fn validate(&self, d: usize) -> Result<()> {
         let widths = self.encoder.iter().map(|&w| ("model.encoder", w));
         let widths = widths.chain(self.decoder.iter().map(|&w| ("model.decoder", w)));
@@ -65,12 +82,24 @@ impl ModelConfig {
                 return Err(Error::config(field, format!("has a layer of {width} units; use 1 to {MAX_WIDTH}")));
             }
         }
-        let head = Likelihood::<f32>::head_width(&self.likelihood, d);
+        let (prior, posterior) = (self.prior.get::<f32>(), self.posterior.get::<f32>());
+        let likelihood = self.likelihood.get::<f32>();
+        prior.validate()?;
+        posterior.validate()?;
+        likelihood.validate()?;
+        self.corruption.get::<f32>().validate()?;
+        if prior.support() != posterior.support() {
+            let (p, q) = (self.prior.name(), self.posterior.name());
+            let reason =
+                format!("is {q}, on {:?}, but the prior {p} lives on {:?}", posterior.support(), prior.support());
+            return Err(Error::config("model.posterior", reason));
+        }
+        let head = likelihood.head_width(d);
         let chain = |inputs: usize, hidden: &[usize], head: usize| -> usize {
             let widths: Vec<usize> = std::iter::once(inputs).chain(hidden.iter().copied()).chain([head]).collect();
             widths.windows(2).fold(0, |sum: usize, w| sum.saturating_add((w[0] + 1).saturating_mul(w[1])))
         };
-        let encoder = chain(d, &self.encoder, 2 * self.latent);
+        let encoder = chain(d, &self.encoder, posterior.head(self.latent).width);
         let size = encoder.saturating_add(chain(self.latent, &self.decoder, head));
         if size > MAX_PARAMETERS {
             return Err(Error::config(
@@ -89,6 +118,8 @@ pub struct Vae<F> {
     d: usize,
     encoder: Mlp,
     decoder: Mlp,
+    /// Where the likelihood's parameter of its own lies.
+    shared: Option<usize>,
     layout: Layout,
     params: Vec<F>,
 }
@@ -102,13 +133,17 @@ impl<F: Real> Vae<F> {
         config.validate(d)?;
         let mut layout = Layout::default();
         let n_z = config.latent;
-        let (posterior, likelihood) = (2 * n_z, Likelihood::<F>::head_width(&config.likelihood, d));
+        let (posterior, likelihood) = (config.posterior.get::<F>().head(n_z), config.likelihood.get::<F>());
         let f = config.activation;
-        let encoder = Mlp::new(&mut layout, "encoder", d, &config.encoder, f, "posterior", posterior);
-        let decoder = Mlp::new(&mut layout, "decoder", n_z, &config.decoder, f, "likelihood", likelihood);
+        let encoder = Mlp::new(&mut layout, "encoder", d, &config.encoder, f, "posterior", posterior.width);
+        let decoder = Mlp::new(&mut layout, "decoder", n_z, &config.decoder, f, "likelihood", likelihood.head_width(d));
+        let shared = likelihood.shared().map(|value| (layout.push("likelihood.shared", &[1]).start, value));
         let mut params = vec![F::zero(); layout.len()];
+        if let Some((place, value)) = shared {
+            params[place] = F::of(value);
+        }
         // A head that holds two things (μ and log σ²) is two layers side by side: its fan-out is that of one.
-        let heads = [(&encoder, n_z), (&decoder, d)];
+        let heads = [(&encoder, posterior.part), (&decoder, d)];
         for (mlp, part) in heads {
             for (k, layer) in mlp.layers().iter().enumerate() {
                 let outputs = if k + 1 == mlp.layers().len() { part } else { layer.outputs };
@@ -116,7 +151,8 @@ impl<F: Real> Vae<F> {
                 config.init.fill(&mut params[layer.weight()], layer.inputs, outputs, &mut rng);
             }
         }
-        Ok(Self { config: config.clone(), d, encoder, decoder, layout, params })
+        let shared = shared.map(|(place, _)| place);
+        Ok(Self { config: config.clone(), d, encoder, decoder, shared, layout, params })
     }
 
     /// The configuration.
@@ -145,13 +181,38 @@ impl<F: Real> Vae<F> {
     }
 
     /// q(z | x).
-    pub fn posterior(&self) -> DiagonalGaussian {
-        DiagonalGaussian { n_z: self.config.latent }
+    pub fn posterior(&self) -> PosteriorConfig {
+        self.config.posterior
+    }
+
+    /// p(z).
+    pub fn prior(&self) -> PriorConfig {
+        self.config.prior
     }
 
     /// p(x | z).
     pub fn likelihood(&self) -> LikelihoodConfig {
         self.config.likelihood
+    }
+
+    /// What the posterior wants of encoder and noise.
+    pub fn head(&self) -> Head {
+        self.config.posterior.get::<F>().head(self.latent())
+    }
+
+    /// The extents of the latent variables of `m` datapoints with `l` samples each.
+    pub fn shape(&self, m: usize, l: usize) -> Shape {
+        Shape { m, l, n_z: self.latent() }
+    }
+
+    /// The extents of the pixels with `l` samples of z for each datapoint, and the likelihood's parameter of its own.
+    pub fn pixels(&self, l: usize) -> Pixels<F> {
+        Pixels { d: self.d, l, shared: self.shared.map_or(F::zero(), |place| self.params[place]) }
+    }
+
+    /// Where the likelihood's parameter of its own lies, if it has one.
+    pub(crate) fn shared(&self) -> Option<usize> {
+        self.shared
     }
 
     /// Names, shapes and places of the parameters.
@@ -164,8 +225,8 @@ impl<F: Real> Vae<F> {
         &self.params
     }
 
-    /// The two MLPs, which hold places only, and the parameters, to be changed.
-    pub(crate) fn places_and_params(&mut self) -> (&Mlp, &Mlp, &mut [F]) {
+    /// Encoder and decoder, which hold places only, and the parameters, to be changed.
+    pub(crate) fn networks_and_params_mut(&mut self) -> (&Mlp, &Mlp, &mut [F]) {
         (&self.encoder, &self.decoder, &mut self.params)
     }
 

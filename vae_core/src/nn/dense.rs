@@ -60,7 +60,7 @@ impl Dense {
         out: &mut [F],
         pre: &mut [F],
         rows: usize,
-        exec: Exec,
+        exec: Execution,
     ) -> Result<()> {
         let kept = if self.activation.needs_input() { self.outputs } else { 0 };
         let (out, pre) = (matrix_mut(out, rows, self.outputs)?, matrix_mut(pre, rows, kept)?);
@@ -107,7 +107,7 @@ impl Dense {
         delta: &[F],
         dx: &mut [F],
         before: Option<(Activation, &[F])>,
-        exec: Exec,
+        exec: Execution,
     ) -> Result<()> {
         let rows = delta.len() / self.outputs;
         let (w, delta) = (&params[self.weight.clone()], Mat::new(delta, rows, self.outputs));
@@ -166,14 +166,14 @@ impl Dense {
 
 /// How a layer is computed.
 #[derive(Clone, Copy, Debug)]
-pub struct Exec {
+pub struct Execution {
     /// Of the dense products.
     pub precision: Precision,
     /// Threads of the rayon pool in which it is called.
     pub threads: usize,
 }
 
-impl Default for Exec {
+impl Default for Execution {
     /// `f32`, one thread.
     fn default() -> Self {
         Self { precision: Precision::F32, threads: 1 }
@@ -183,7 +183,7 @@ impl Default for Exec {
 /// Multiply-adds for which it does not pay to call another thread: half a microsecond of work.
 const ALONE: usize = 1 << 15;
 
-impl Exec {
+impl Execution {
     /// Threads for so many multiply-adds.
     fn share(self, work: usize) -> usize {
         if work < ALONE { 1 } else { self.threads }

@@ -1,7 +1,7 @@
 //! A multi-layer perceptron: hidden layers and a linear head, with the buffers for its two passes.
 
 use super::activation::Activation;
-use super::dense::{Dense, Exec, Input, Weights};
+use super::dense::{Dense, Execution, Input, Weights};
 use super::params::Layout;
 use crate::numeric::Real;
 use crate::numeric::gemm::Packed;
@@ -24,7 +24,7 @@ pub struct Trace<F> {
     /// Each layer's weights, if they were packed for many forward passes.
     packed: Vec<Option<Packed>>,
     /// How the passes are computed: at first, in `f32` on one thread.
-    pub exec: Exec,
+    pub exec: Execution,
 }
 
 impl<F> Trace<F> {
@@ -104,7 +104,7 @@ impl Mlp {
             deltas: self.layers.iter().map(|l| buffer(backward, l)).collect(),
             max_rows,
             packed: vec![None; self.layers.len()],
-            exec: Exec::default(),
+            exec: Execution::default(),
         }
     }
 

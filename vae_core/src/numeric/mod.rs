@@ -4,10 +4,12 @@ pub mod bf16;
 pub mod block_sparse;
 pub mod gemm;
 pub mod isa;
+mod log_mean_exp;
 mod packed;
 mod product;
 pub mod real;
 pub mod vmath;
 
 pub use bf16::Precision;
+pub use log_mean_exp::LogMeanExp;
 pub use real::Real;

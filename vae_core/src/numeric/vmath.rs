@@ -133,22 +133,24 @@ pub fn zip2_sum<F: Real>(y: &mut [F], z: &mut [F], x: &[F], f: impl Fn(&mut F, &
     ))
 }
 
-/// Σ |x|.
-pub fn sum_abs<F: Real>(x: &[F]) -> F {
-    vectorised!({
-        let mut sums = [[F::zero(); LANES]; 4]; // so that no addition waits for the one before
+/// Whether |x| is below the limit for all x; a NaN is not.
+pub fn all_below<F: Real>(x: &[F], limit: F) -> bool {
+    let beyond = |x: F| if x.abs() < limit { F::zero() } else { F::one() };
+    let beyond = vectorised!({
+        let mut counts = [[F::zero(); LANES]; 4]; // so that no addition waits for the one before
         let (whole, rest) = x.as_chunks::<LANES>();
         let (fours, others) = whole.as_chunks::<4>();
         for four in fours {
-            for (sums, x) in sums.iter_mut().zip(four) {
+            for (counts, x) in counts.iter_mut().zip(four) {
                 for lane in 0..LANES {
-                    sums[lane] += x[lane].abs();
+                    counts[lane] += beyond(x[lane]);
                 }
             }
         }
         let rest = others.as_flattened().iter().chain(rest);
-        sums.as_flattened().iter().copied().sum::<F>() + rest.map(|x| x.abs()).sum::<F>()
-    })
+        counts.as_flattened().iter().copied().sum::<F>() + rest.map(|x| beyond(*x)).sum::<F>()
+    });
+    beyond == F::zero()
 }
 
 /// Σ f(x, y).
@@ -293,7 +295,14 @@ mod tests {
                 x * x
             });
             assert!((sum - x.iter().map(|v| v * v).sum::<f64>()).abs() < 1e-12);
-            assert!((sum_abs(&x) - x.iter().map(|v| v.abs()).sum::<f64>()).abs() < 1e-12);
+            assert!(all_below(&x, 1.1) && (n == 0 || !all_below(&x, 0.0)));
+            for bad in [f64::NAN, f64::NEG_INFINITY, 2.0] {
+                for at in 0..n {
+                    let mut x = x.clone();
+                    x[at] = bad;
+                    assert!(!all_below(&x, 1.1), "{bad} at {at} of {n}");
+                }
+            }
             assert!(y.iter().zip(&z).zip(&x).all(|((y, z), x)| *y == 1.0 + x && *z == 2.0 - x));
         }
     }

@@ -1,13 +1,44 @@
 //! Stochastic gradient ascent with momentum: v ← m v + g, θ ← θ + step · v.
 
+use serde::{Deserialize, Serialize};
+
+use super::rule::{Rule, State, StepAt, in_range, positive};
+use crate::Result;
 use crate::numeric::{Real, vmath};
 
-pub(super) fn update<F: Real>(params: &mut [F], gradient: &[F], velocity: &mut [F], step: f64, momentum: f64) {
-    let (step, momentum) = (F::of(step), F::of(momentum));
-    vmath::zip2(params, velocity, gradient, |p, v, g| {
-        let v = momentum * v + g;
-        (p + step * v, v)
-    });
+/// Stochastic gradient ascent with momentum.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sgd {
+    /// Step size.
+    pub step: f64,
+    /// Momentum m in \[0, 1).
+    pub momentum: f64,
+}
+
+impl Default for Sgd {
+    fn default() -> Self {
+        Self { step: 1e-3, momentum: 0.9 }
+    }
+}
+
+impl<F: Real> Rule<F> for Sgd {
+    fn validate(&self) -> Result<()> {
+        positive("step", self.step)?;
+        in_range("momentum", self.momentum, 1.0)
+    }
+
+    fn slots(&self) -> &'static [&'static str] {
+        &["velocity"]
+    }
+
+    fn apply(&self, params: &mut [F], gradient: &[F], State([velocity, _]): State<'_, F>, at: StepAt) {
+        let (step, momentum) = (F::of(self.step * at.factor), F::of(self.momentum));
+        vmath::zip2(params, velocity, gradient, |p, v, g| {
+            let v = momentum * v + g;
+            (p + step * v, v)
+        });
+    }
 }
 
 #[cfg(test)]
@@ -16,9 +47,11 @@ mod tests {
 
     #[test]
     fn two_steps_by_hand() {
+        let rule = Sgd { step: 0.1, momentum: 0.5 };
         let (mut p, mut v) = ([1.0f64], [0.0]);
-        update(&mut p, &[2.0], &mut v, 0.1, 0.5);
-        update(&mut p, &[1.0], &mut v, 0.1, 0.5);
+        for g in [2.0, 1.0] {
+            rule.apply(&mut p, &[g], State([&mut v, &mut []]), StepAt { factor: 1.0, t: 1 });
+        }
         assert_eq!((p[0], v[0]), (1.0 + 0.1 * 2.0 + 0.1 * 2.0, 2.0));
     }
 }

@@ -1,5 +1,24 @@
-//! What the recognition model says of z: q(z | x).
+//! What the recognition model says of z: q(z | x), one posterior a file; and the KL divergences that have a closed form.
 
 mod diagonal_gaussian;
+pub mod kl;
+mod point;
+mod posterior;
 
-pub use diagonal_gaussian::DiagonalGaussian;
+pub use kl::{ClosedKl, closed_kl};
+pub use point::Code;
+pub use posterior::{Head, Posterior, Shape};
+
+use serde::{Deserialize, Serialize};
+
+use crate::choices::choices;
+
+choices! {
+    /// Choice of q(z | x).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    PosteriorConfig: Posterior<F> {
+        #[default] diagonal_gaussian::DiagonalGaussian,
+        point::Point(Point),
+    }
+}

@@ -1,16 +1,62 @@
-//! What the model believes of z before it sees x: p(z).
+//! What the model believes of z before it sees x: p(z), one prior a file.
 
+mod laplace;
+mod prior;
 mod standard_normal;
 
-pub use standard_normal::StandardNormalPrior;
+pub use prior::{Prior, Support};
 
-use crate::numeric::Real;
+use serde::{Deserialize, Serialize};
 
-/// A prior over the latent vector.
-pub trait Prior<F: Real>: std::fmt::Debug + Send + Sync {
-    /// log p(z) `[rows]`, nats, of z `[rows, N_z]`.
-    fn log_prob(&self, z: &[F], n_z: usize, log_p: &mut [F]);
+use crate::choices::choices;
+use crate::{Error, Result};
 
-    /// `dz ← dz + weight · ∂ log p / ∂z`, z and dz `[rows, N_z]`.
-    fn add_gradient(&self, z: &[F], weight: F, dz: &mut [F]);
+choices! {
+    /// Choice of p(z).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    PriorConfig: Prior<F> {
+        #[default] standard_normal::StandardNormal,
+        laplace::Laplace(Laplace),
+    }
+}
+
+impl PriorConfig {
+    /// The coordinates of a manifold grid with `n` images a side: the quantiles of (i + ½)/n, which stand for equal shares of the
+    /// prior.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if `n` is 0 or above 1000, or if the prior has no quantiles.
+    pub fn grid(&self, n: usize) -> Result<Vec<f64>> {
+        if !(1..=1000).contains(&n) {
+            return Err(Error::config("n", format!("is {n}; a manifold has 1 to 1000 images a side")));
+        }
+        let quantile = |i: usize| self.get::<f64>().quantile((i as f64 + 0.5) / n as f64);
+        let none = || {
+            Error::config(
+                "model.prior",
+                format!("{} has no quantiles for a grid; decode codes of your own", self.name()),
+            )
+        };
+        (0..n).map(quantile).collect::<Option<Vec<_>>>().ok_or_else(none)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn grids_stand_for_equal_shares() {
+        // To 15 digits, from published tables of the normal quantile function.
+        let z = PriorConfig::StandardNormal.grid(20).unwrap();
+        assert!((z[19] - 1.959_963_984_540_054).abs() < 1e-14 && (z[0] + 1.959_963_984_540_054).abs() < 1e-14);
+        assert_eq!(PriorConfig::StandardNormal.grid(1).unwrap(), [0.0]);
+        assert!(PriorConfig::StandardNormal.grid(0).is_err() && PriorConfig::StandardNormal.grid(1001).is_err());
+        for prior in PriorConfig::all() {
+            let z = prior.grid(7).unwrap();
+            assert!(z.is_sorted() && z[3].abs() < 1e-12, "{prior:?}: {z:?}");
+        }
+    }
 }

@@ -3,15 +3,20 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::choices::is_default;
+use crate::corruption::CorruptionConfig;
 use crate::data::batches::BatchScheme;
 use crate::data::dataset::{DatasetConfig, DatasetKind};
 use crate::data::preprocess::Preprocess;
-use crate::estimators::Estimator;
-use crate::likelihoods::LikelihoodConfig;
+use crate::estimators::{Estimator, Form, KlWeight};
+use crate::likelihoods::{LikelihoodConfig, PixelMean};
 use crate::models::ModelConfig;
 use crate::numeric::Precision;
 use crate::optim::{OptimiserConfig, Schedule};
+use crate::posteriors::PosteriorConfig;
+use crate::priors::PriorConfig;
 use crate::train::{History, RecordAt};
+use crate::weights::WeightsConfig;
 use crate::{Error, Result};
 
 /// When a run ends. Whole updates: what is left of a minibatch is dropped.
@@ -158,6 +163,12 @@ pub struct RunConfig {
     /// before it was there keep their hashes.
     #[serde(default, skip_serializing_if = "Precision::is_f32")]
     pub precision: Precision,
+    /// The weight of the KL divergence in what is ascended.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub kl_weight: KlWeight,
+    /// q(θ).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub weights: WeightsConfig,
 }
 
 /// Part of the hash: raise it when the same configuration gives another result than before.
@@ -171,11 +182,8 @@ impl RunConfig {
     pub fn report(data: DatasetConfig) -> Self {
         let faces = matches!(data.kind, DatasetKind::FreyFace | DatasetKind::SyntheticFaces);
         let hidden = if faces { 200 } else { 500 };
-        let likelihood = if faces {
-            LikelihoodConfig::Gaussian { mean: crate::likelihoods::GaussianMean::Sigmoid }
-        } else {
-            LikelihoodConfig::Bernoulli
-        };
+        let likelihood =
+            if faces { LikelihoodConfig::gaussian(PixelMean::Sigmoid) } else { LikelihoodConfig::Bernoulli };
         let scale = if faces { crate::data::preprocess::Scale::K255 } else { crate::data::preprocess::Scale::K256 };
         Self {
             data,
@@ -194,6 +202,8 @@ impl RunConfig {
             evaluation: Estimator::default(),
             seed: 0,
             precision: Precision::F32,
+            kl_weight: KlWeight::default(),
+            weights: WeightsConfig::default(),
         }
     }
 
@@ -213,8 +223,43 @@ impl RunConfig {
 
     /// The same with another optimiser.
     #[must_use]
-    pub fn optimiser(mut self, optimiser: OptimiserConfig) -> Self {
-        self.optimiser = optimiser;
+    pub fn optimiser(mut self, optimiser: impl Into<OptimiserConfig>) -> Self {
+        self.optimiser = optimiser.into();
+        self
+    }
+
+    /// The same with another p(x | z).
+    #[must_use]
+    pub fn likelihood(mut self, likelihood: impl Into<LikelihoodConfig>) -> Self {
+        self.model.likelihood = likelihood.into();
+        self
+    }
+
+    /// The same with another p(z).
+    #[must_use]
+    pub fn prior(mut self, prior: impl Into<PriorConfig>) -> Self {
+        self.model.prior = prior.into();
+        self
+    }
+
+    /// The same with another q(z | x).
+    #[must_use]
+    pub fn posterior(mut self, posterior: impl Into<PosteriorConfig>) -> Self {
+        self.model.posterior = posterior.into();
+        self
+    }
+
+    /// The same with another corruption of the encoder's input.
+    #[must_use]
+    pub fn corruption(mut self, corruption: impl Into<CorruptionConfig>) -> Self {
+        self.model.corruption = corruption.into();
+        self
+    }
+
+    /// The same with another estimator of the gradient, with L samples per datapoint.
+    #[must_use]
+    pub fn estimator(mut self, form: impl Into<Form>, samples: usize) -> Self {
+        self.estimator = Estimator::new(form, samples);
         self
     }
 
@@ -238,9 +283,10 @@ impl RunConfig {
     /// [`Error::Config`] naming the field.
     pub fn validate(&self, d: usize) -> Result<()> {
         self.model.validate(d)?;
-        self.estimator.validate()?;
-        self.evaluation.validate()?;
-        self.optimiser.validate()?;
+        self.estimator.fits(&self.model.posterior, &self.model.prior)?;
+        self.evaluation.fits(&self.model.posterior, &self.model.prior)?;
+        self.optimiser.get::<f32>().validate()?;
+        self.kl_weight.validate()?;
         self.schedule.validate()?;
         self.record.validate()?;
         if let Some(rule) = &self.early_stop {

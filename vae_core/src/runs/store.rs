@@ -17,7 +17,7 @@ use super::provenance::{Provenance, git_commit};
 use super::summary::Quantity;
 use crate::data::dataset::{Dataset, DatasetConfig};
 use crate::data::locate::project_root;
-use crate::estimators::{Bound, Form};
+use crate::estimators::Bound;
 use crate::figures::{Curve, mean_sd};
 use crate::files::{TensorFile, read_tensors, remove_scraps, write_atomic, write_tensors};
 use crate::live::{self, Sweep, SweepRow, Training};
@@ -79,11 +79,11 @@ impl Run {
             Some(why) => format!(" (stopped: {why})"),
         };
         format!(
-            "{}, N_z {}, L{} estimator, seed {}, {samples} samples{stopped}\n\
+            "{}, N_z {}, {} estimator, seed {}, {samples} samples{stopped}\n\
              lower bound in nats per datapoint: train {train} · validation {valid} · test {test}",
             r.dataset.0,
             c.model.latent,
-            if c.estimator.form == Form::A { "ᴬ" } else { "ᴮ" },
+            c.estimator.form.get().label(),
             c.seed
         )
     }

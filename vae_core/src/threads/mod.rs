@@ -94,21 +94,21 @@ pub(crate) fn on_each(first: usize, threads: usize, work: &(impl Fn(usize) -> Re
 }
 
 /// Things that threads use one at a time, made when there are not enough.
-pub(crate) struct Pool<T, M: Fn() -> T> {
+pub(crate) struct Pool<T, M: Fn() -> Result<T>> {
     free: Mutex<Vec<T>>,
     make: M,
 }
 
-impl<T, M: Fn() -> T> Pool<T, M> {
+impl<T, M: Fn() -> Result<T>> Pool<T, M> {
     pub(crate) fn new(make: M) -> Self {
         Self { free: Mutex::default(), make }
     }
 
     /// Does something with one of them.
-    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut T) -> Result<R>) -> Result<R> {
         let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = free().pop();
-        let mut thing = taken.unwrap_or_else(&self.make);
+        let mut thing = taken.map_or_else(&self.make, Ok)?;
         let result = work(&mut thing);
         free().push(thing);
         result

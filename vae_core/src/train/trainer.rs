@@ -11,7 +11,7 @@ use super::observer::{Control, Event, Observer};
 use crate::data::batches::Batches;
 use crate::data::dataset::{Dataset, Images};
 use crate::data::preprocess::Preprocessor;
-use crate::estimators::{Ascent, Bound, Estimator, Scaling, Workspace};
+use crate::estimators::{Bound, Estimator};
 use crate::live::Training;
 use crate::models::Vae;
 use crate::nn::Mlp;
@@ -20,7 +20,9 @@ use crate::numeric::isa;
 use crate::optim::Optimiser;
 use crate::rng::{Stream, rng};
 use crate::runs::config::RunConfig;
+use crate::step::{Ascent, Batch, StepSettings, Workspace};
 use crate::threads;
+use crate::weights::Scaling;
 use crate::{Error, Result};
 
 /// How a call of [`Trainer::fit`] ended.
@@ -46,7 +48,10 @@ pub struct Trainer {
     ascent: Ascent<f32>,
     threads: usize,
     pool: Option<Arc<ThreadPool>>,
+    /// The minibatch x `[M, D]`.
     x: Vec<f32>,
+    /// The same as the encoder sees it; empty without corruption.
+    corrupted: Vec<f32>,
     /// (reconstruction, KL) of the last epoch's minibatches; update u is in slot u mod length.
     window: Vec<[f64; 2]>,
     history: History,
@@ -80,7 +85,8 @@ impl Trainer {
         let n = data.train.len();
         let model = Vae::new(&config.model, data.dim(), config.seed)?;
         let batches = Batches::new(n, config.batch, config.batches, config.seed)?;
-        let ws = Workspace::new(&model, &config.estimator, config.batch, true).in_precision(config.precision);
+        let ws = Workspace::new(&model, &config.estimator, config.batch, true)?.in_precision(config.precision);
+        let corrupted = if config.model.corruption.get::<f32>().is_none() { 0 } else { config.batch * data.dim() };
         let window = vec![[0.0; 2]; batches.batches_per_epoch() as usize];
         let mut trainer = Self {
             optimiser: Optimiser::init(config.optimiser, model.layout().len())?,
@@ -90,6 +96,7 @@ impl Trainer {
             threads: 1,
             pool: None,
             x: vec![0.0; config.batch * data.dim()],
+            corrupted: vec![0.0; corrupted],
             config: config.clone(),
             last_good: model.params().to_vec(),
             seconds: 0.0,
@@ -118,7 +125,7 @@ impl Trainer {
         self.pool = threads::pool(threads)?;
         self.threads = threads;
         let (model, estimator) = (&self.model, &self.config.estimator);
-        let ws = Workspace::new(model, estimator, self.config.batch, true);
+        let ws = Workspace::new(model, estimator, self.config.batch, true)?;
         self.ws = ws.in_precision(self.config.precision).on_threads(threads);
         self.ascent = Ascent::new(model, &self.ws, threads);
         Ok(self)
@@ -201,15 +208,28 @@ impl Trainer {
         let (epoch, total) = (self.batches.epoch_of(update), self.total_updates() * m as u64);
         let gather = Gather { preprocess: &self.preprocess, images: &data.train.pixels, epoch };
         gather.rows(self.batches.rows(update), &mut self.x, self.threads)?;
-        self.ws.draw_noise(m, self.model.latent(), &mut rng(self.config.seed, Stream::Noise, update))?;
-        let scaling = Scaling {
-            scale: self.config.objective.scale(n, m),
-            decay: self.config.weight_prior.per_datapoint(n, m),
-            factor: self.config.schedule.factor(update * m as u64, total),
+        let (config, samples) = (&self.config, update * m as u64);
+        if !self.corrupted.is_empty() {
+            self.corrupted.copy_from_slice(&self.x);
+            config
+                .model
+                .corruption
+                .get()
+                .corrupt(&mut self.corrupted, &mut rng(config.seed, Stream::Corruption, update));
+        }
+        let input = if self.corrupted.is_empty() { &self.x } else { &self.corrupted };
+        let batch = Batch { input, target: &self.x };
+        self.ws.draw_noise(&self.model, m, &mut rng(config.seed, Stream::Noise, update))?;
+        let scaling = Scaling { scale: config.objective.scale(n, m), decay: config.weight_prior.per_datapoint(n, m) };
+        let settings = StepSettings {
+            scaling,
+            weights: config.weights,
+            factor: config.schedule.factor(samples, total),
+            kl_weight: config.kl_weight.at(samples),
+            update: update + 1,
         };
-        let (estimator, at) = (self.config.estimator, (scaling, update + 1));
         let (model, ws, optimiser) = (&mut self.model, &mut self.ws, &mut self.optimiser);
-        let minibatch = match self.ascent.step(&estimator, model, &self.x, ws, optimiser, at) {
+        let minibatch = match self.ascent.step(model, batch, ws, optimiser, settings) {
             Err(error @ Error::NonFinite { .. }) => {
                 self.model.params_mut().copy_from_slice(&self.last_good);
                 return Err(error);
@@ -396,7 +416,6 @@ pub fn evaluate(
     e: Estimator,
     (seed, threads): (u64, usize),
 ) -> Result<Bound> {
-    e.validate()?;
     model.elbo_of_blocks(images.len(), e, (seed, threads), |first, count| {
         let rows: Vec<usize> = (first..first + count).collect();
         let mut x = vec![0.0; count * images.pixels.ncols()];

@@ -1,0 +1,92 @@
+//! The bound, the marginal likelihood and the divergence of each latent dimension.
+
+use ndarray::{Array1, Array2};
+
+use super::generate::slice;
+use super::marginal::log_marginal;
+use crate::estimators::{Bound, Estimator};
+use crate::models::Vae;
+use crate::posteriors::closed_kl;
+use crate::rng::{Stream, rng};
+use crate::step::{Batch, Workspace};
+use crate::threads::{self, Pool};
+use crate::{Error, Result};
+
+/// Rows of z that are taken at once.
+const BLOCK: usize = 500;
+
+impl Vae<f32> {
+    /// The lower bound of x `[M, D]`, with L samples per datapoint, nats per datapoint. The encoder sees x corrupted as in training.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if x is not `[M, D]`; [`Error::Config`] if the estimator does not fit the posterior and the prior.
+    pub fn elbo(&self, x: &Array2<f32>, estimator: Estimator, seed: u64) -> Result<Bound> {
+        self.check(self.data_width(), x, "x [M, D]")?;
+        let (x, d) = (slice(x.view()), self.data_width());
+        let at = (seed, threads::available()?);
+        self.elbo_of_blocks(x.len() / d, estimator, at, |first, count| Ok(x[first * d..(first + count) * d].to_vec()))
+    }
+
+    /// The lower bound over `n` datapoints that `block(first, count)` supplies; block b uses index b of the evaluation stream.
+    pub(crate) fn elbo_of_blocks(
+        &self,
+        n: usize,
+        estimator: Estimator,
+        (seed, threads): (u64, usize),
+        block: impl Fn(usize, usize) -> Result<Vec<f32>> + Sync,
+    ) -> Result<Bound> {
+        if n == 0 {
+            return Err(Error::config("x", "has no rows; a bound needs at least one datapoint"));
+        }
+        estimator.fits(&self.posterior(), &self.prior())?;
+        let size = (BLOCK / estimator.samples).clamp(1, n);
+        let corruption = self.config().corruption;
+        let is_clean = corruption.get::<f32>().is_none();
+        // one workspace for each thread, made when it begins
+        let workspaces = Pool::new(|| Ok(Workspace::new(self, &estimator, size, false)?.with_packed_decoder(self)));
+        let parts = threads::in_parallel(n.div_ceil(size), threads, |b| {
+            let (first, count) = (b * size, size.min(n - b * size));
+            workspaces.with(|ws| {
+                let mut rng = rng(seed, Stream::Evaluation, b as u64);
+                ws.draw_noise(self, count, &mut rng)?;
+                let target = block(first, count)?;
+                let mut input = if is_clean { Vec::new() } else { target.clone() };
+                corruption.get().corrupt(&mut input, &mut rng);
+                let input = if is_clean { &target } else { &input };
+                Ok((ws.value(self, Batch { input, target: &target })?, count as f64))
+            })
+        })?;
+        let (mut reconstruction, mut kl) = (0.0, 0.0);
+        for (part, count) in parts {
+            reconstruction += part.reconstruction * count;
+            kl += part.kl * count;
+        }
+        Ok(Bound::new(reconstruction / n as f64, kl / n as f64))
+    }
+
+    /// log p(x) `[M]` of each row of x `[M, D]` by importance sampling with `k` samples, nats.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if x is not `[M, D]`, [`Error::Config`] for k = 0.
+    pub fn log_marginal(&self, x: &Array2<f32>, k: usize, seed: u64) -> Result<Array1<f64>> {
+        self.check(self.data_width(), x, "x [M, D]")?;
+        Ok(Array1::from(log_marginal(self, &slice(x.view()), k, (seed, threads::available()?))?))
+    }
+
+    /// D_KL(q(z_j | x) ‖ p(z_j)) of each latent dimension `[N_z]`, averaged over x `[M, D]`, nats. x is taken without corruption.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if x is not `[M, D]`; [`Error::Config`] if the divergence of this posterior and prior has no closed form.
+    pub fn kl_per_dimension(&self, x: &Array2<f32>) -> Result<Array1<f64>> {
+        let (q, p) = (self.posterior(), self.prior());
+        let none = || {
+            let reason = format!("is {}, whose KL divergence from {} has no closed form here", q.name(), p.name());
+            Error::config("model.posterior", reason)
+        };
+        let closed = closed_kl::<f32>(&q, &p).ok_or_else(none)?;
+        let head = self.run_blocks(self.encoder(), x, "x [M, D]")?;
+        let mut sums = vec![0.0; self.latent()];
+        closed.add_per_dimension(&slice(head.view()), self.latent(), &mut sums);
+        Ok(Array1::from(sums) / x.nrows().max(1) as f64)
+    }
+}

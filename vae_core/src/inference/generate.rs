@@ -1,0 +1,165 @@
+//! Encode, decode, reconstruct, sample, interpolate.
+//!
+//! Images are `[M, D]` of preprocessed values, latent vectors `[M, N_z]`. Nothing here changes the model, and every
+//! draw comes from a seed.
+
+use crate::models::Vae;
+use crate::nn::dense::Input;
+use crate::rng::{Stream, rng};
+use crate::{Error, Result};
+use ndarray::{Array2, ArrayView2};
+
+/// How a latent posterior becomes one reconstruction (section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decode {
+    /// Decode the posterior's mean.
+    Mean,
+    /// Decode samples and average them.
+    Samples {
+        /// How many samples.
+        samples: usize,
+        /// Seed of their noise.
+        seed: u64,
+    },
+}
+
+/// Rows that are taken at once.
+const BLOCK: usize = 500;
+
+impl Vae<f32> {
+    /// The centre of q(z | x), which is decoded and drawn, and the logarithm of its variance, each `[M, N_z]`: for a Gaussian μ and
+    /// log σ², for a point the code and −∞. x is taken as it is, without corruption.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if x is not `[M, D]`.
+    pub fn encode(&self, x: &Array2<f32>) -> Result<(Array2<f32>, Array2<f32>)> {
+        let (n_z, head, posterior) = (self.latent(), self.run_blocks(self.encoder(), x, "x [M, D]")?, self.posterior());
+        let (mut centre, mut log_variance) = (vec![0.0; x.nrows() * n_z], vec![0.0; x.nrows() * n_z]);
+        posterior.get().centre(&slice(head.view()), n_z, &mut centre);
+        posterior.get().log_variance(&slice(head.view()), n_z, &mut log_variance);
+        Ok((array(x.nrows(), n_z, centre)?, array(x.nrows(), n_z, log_variance)?))
+    }
+
+    /// E[x | z] `[M, D]` of z `[M, N_z]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if z is not `[M, N_z]`.
+    pub fn decode(&self, z: &Array2<f32>) -> Result<Array2<f32>> {
+        let d = self.data_width();
+        let head = self.run_blocks(self.decoder(), z, "z [M, N_z]")?;
+        let mut mean = vec![0.0; z.nrows() * d];
+        self.likelihood().get().mean(&slice(head.view()), d, &mut mean);
+        array(z.nrows(), d, mean)
+    }
+
+    /// Reconstructions `[M, D]` of x `[M, D]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if x is not `[M, D]`, [`Error::Config`] for zero samples.
+    pub fn reconstruct(&self, x: &Array2<f32>, how: Decode) -> Result<Array2<f32>> {
+        let Decode::Samples { samples, seed } = how else { return self.decode(&self.encode(x)?.0) };
+        if samples == 0 {
+            return Err(Error::config("samples", "is 0; average at least one sample"));
+        }
+        let (head, posterior) = (self.run_blocks(self.encoder(), x, "x [M, D]")?, self.posterior());
+        let (at, head) = (self.shape(x.nrows(), 1), slice(head.view()));
+        let (mut noise, mut z) = (vec![0.0; at.rows() * self.head().noise], vec![0.0; at.len()]);
+        let mut sum = Array2::zeros((x.nrows(), self.data_width()));
+        for k in 0..samples {
+            posterior.get().draw(&mut rng(seed, Stream::Evaluation, k as u64), &mut noise);
+            posterior.get().sample(&head, at, &noise, &mut z);
+            sum += &self.decode(&array(at.m, at.n_z, z.clone())?)?;
+        }
+        Ok(sum / samples as f32)
+    }
+
+    /// E[x | z] `[n, D]` for `n` draws of z from the prior.
+    ///
+    /// # Errors
+    /// None that a valid model can cause.
+    pub fn sample(&self, n: usize, seed: u64) -> Result<Array2<f32>> {
+        self.decode(&self.draw_codes(n, seed)?)
+    }
+
+    /// `n` draws of x `[n, D]` from the model: z from the prior, then x from p(x | z), pixel noise included.
+    ///
+    /// # Errors
+    /// None that a valid model can cause.
+    pub fn sample_pixels(&self, n: usize, seed: u64) -> Result<Array2<f32>> {
+        let head = self.run_blocks(self.decoder(), &self.draw_codes(n, seed)?, "z [M, N_z]")?;
+        let mut x = vec![0.0; n * self.data_width()];
+        let mut rng = rng(seed, Stream::Prior, 1);
+        self.likelihood().get().sample(&slice(head.view()), self.pixels(1), &mut rng, &mut x);
+        array(n, self.data_width(), x)
+    }
+
+    /// `n` draws of z `[n, N_z]` from the prior.
+    fn draw_codes(&self, n: usize, seed: u64) -> Result<Array2<f32>> {
+        let (n_z, prior) = (self.latent(), self.prior());
+        let mut z = vec![0.0; n * n_z];
+        prior.get().draw(n_z, &mut rng(seed, Stream::Prior, 0), &mut z);
+        array(n, n_z, z)
+    }
+
+    /// `steps` images `[steps, D]` on the line between the centres of the posteriors of the first and the second row of `ends`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `ends` is not `[2, D]`, [`Error::Config`] for fewer than two steps.
+    pub fn interpolate(&self, ends: &Array2<f32>, steps: usize) -> Result<Array2<f32>> {
+        if ends.nrows() != 2 {
+            return Err(shape("ends", [2, self.data_width()], ends));
+        }
+        if steps < 2 {
+            return Err(Error::config("steps", format!("is {steps}; an interpolation has at least its two ends")));
+        }
+        let (mu, _) = self.encode(ends)?;
+        self.decode(&Array2::from_shape_fn((steps, self.latent()), |(k, j)| {
+            let t = k as f32 / (steps - 1) as f32;
+            (1.0 - t) * mu[[0, j]] + t * mu[[1, j]]
+        }))
+    }
+
+    /// The head `[M, head]` of an MLP on x, block by block.
+    pub(super) fn run_blocks(&self, mlp: &crate::nn::Mlp, x: &Array2<f32>, what: &'static str) -> Result<Array2<f32>> {
+        let (inputs, outputs) = (mlp.inputs(), mlp.outputs());
+        self.check(inputs, x, what)?;
+        let mut trace = mlp.trace(BLOCK.min(x.nrows()), false);
+        let mut head = Vec::with_capacity(x.nrows() * outputs);
+        for block in slice(x.view()).chunks(BLOCK * inputs) {
+            let rows = block.len() / inputs;
+            mlp.forward(self.params(), Input::dense(block), &mut trace, rows)?;
+            head.extend_from_slice(&trace.head()[..rows * outputs]);
+        }
+        array(x.nrows(), outputs, head)
+    }
+
+    pub(super) fn check(&self, width: usize, x: &Array2<f32>, what: &'static str) -> Result<()> {
+        if x.ncols() != width {
+            return Err(shape(what, [x.nrows(), width], x));
+        }
+        match x.iter().find(|v| !v.is_finite()) {
+            Some(&v) => Err(Error::NonFinite { step: 0, quantity: what.into(), value: v.into() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The values in row-major order, copied only if they are not so already.
+pub(super) fn slice(x: ArrayView2<'_, f32>) -> std::borrow::Cow<'_, [f32]> {
+    match x.to_slice() {
+        Some(s) => std::borrow::Cow::Borrowed(s),
+        None => std::borrow::Cow::Owned(x.iter().copied().collect()),
+    }
+}
+
+fn array(rows: usize, cols: usize, values: Vec<f32>) -> Result<Array2<f32>> {
+    Array2::from_shape_vec((rows, cols), values).map_err(|e| Error::Shape {
+        what: "matrix",
+        expected: format!("[{rows}, {cols}]"),
+        found: e.to_string(),
+    })
+}
+
+fn shape(what: &'static str, expected: [usize; 2], found: &Array2<f32>) -> Error {
+    Error::Shape { what, expected: format!("{expected:?}"), found: format!("{:?}", found.shape()) }
+}

@@ -1,0 +1,8 @@
+//! Using a trained model: encode, decode, reconstruct, sample, interpolate, score; and reading its latent space.
+
+mod bounds;
+mod generate;
+pub mod latent;
+pub mod marginal;
+
+pub use generate::Decode;

@@ -1,0 +1,92 @@
+//! All of q(z | x) in one point: the code of a plain autoencoder (section 5). z = a, or z = tanh a, of the encoder's head a.
+//!
+//! It has no density, so only L^B fits it, whose KL term is left out: the divergence of a point from any prior is infinite, whatever the
+//! encoder does. With a Gaussian likelihood of fixed variance the objective is the squared error. What is reported is then no bound.
+
+use serde::{Deserialize, Serialize};
+
+use super::posterior::{Head, Posterior, Shape};
+use crate::numeric::{Real, vmath};
+
+/// How the code leaves the encoder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// As it is.
+    #[default]
+    Linear,
+    /// Through tanh, as the report's authors ran it.
+    Tanh,
+}
+
+/// A point.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Point {
+    /// How the code leaves the encoder.
+    pub code: Code,
+}
+
+impl Point {
+    fn squash<F: Real>(self, z: &mut [F]) {
+        if self.code == Code::Tanh {
+            vmath::map(z, |a| a.tanh_v());
+        }
+    }
+}
+
+impl<F: Real> Posterior<F> for Point {
+    fn head(&self, n_z: usize) -> Head {
+        Head { width: n_z, part: n_z, noise: 0 }
+    }
+
+    fn has_density(&self) -> bool {
+        false
+    }
+
+    fn draw(&self, _: &mut crate::rng::Rng, _: &mut [F]) {}
+
+    fn sample(&self, head: &[F], Shape { l, n_z, .. }: Shape, _noise: &[F], z: &mut [F]) {
+        for (head, z) in head.chunks_exact(n_z).zip(z.chunks_exact_mut(l * n_z)) {
+            z.chunks_exact_mut(n_z).for_each(|z| z.copy_from_slice(head));
+        }
+        self.squash(z);
+    }
+
+    fn log_prob(&self, _: &[F], _: Shape, _: &[F], _: &[F], log_q: &mut [F]) {
+        log_q.fill(F::nan());
+    }
+
+    fn add_path(&self, _: &[F], _: Shape, _: &[F], _: &[F], _: &[F], dz: &mut [F]) {
+        dz.fill(F::nan());
+    }
+
+    fn backward(&self, head: &[F], at: Shape, _: &[F], dz: &[F], _: Option<&[F]>, d_head: &mut [F]) {
+        let Shape { l, n_z, .. } = at;
+        for ((head, d_head), dz) in
+            head.chunks_exact(n_z).zip(d_head.chunks_exact_mut(n_z)).zip(dz.chunks_exact(l * n_z))
+        {
+            d_head.fill(F::zero());
+            vmath::add_columns(d_head, dz);
+            if self.code == Code::Tanh {
+                vmath::zip(d_head, head, |d, a| {
+                    let z = a.tanh_v();
+                    d * (F::one() - z * z)
+                });
+            }
+        }
+    }
+
+    fn add_log_prob_gradient(&self, _: &[F], _: Shape, _: &[F], _: &[F], d_head: &mut [F]) {
+        d_head.fill(F::nan());
+    }
+
+    fn centre(&self, head: &[F], _n_z: usize, centre: &mut [F]) {
+        centre.copy_from_slice(head);
+        self.squash(centre);
+    }
+
+    fn log_variance(&self, _: &[F], _: usize, log_variance: &mut [F]) {
+        log_variance.fill(F::neg_infinity());
+    }
+}

@@ -1,0 +1,179 @@
+//! The buffers of a step.
+
+use std::sync::Arc;
+
+use super::score::RULE;
+use super::tuning::{DECODED, PROBE};
+use crate::estimators::Estimator;
+use crate::models::Vae;
+use crate::nn::Trace;
+use crate::nn::dense::{Execution, Input};
+use crate::numeric::block_sparse::BlockSparse;
+use crate::numeric::{Precision, Real};
+use crate::posteriors::{ClosedKl, Shape, closed_kl};
+use crate::rng::Rng;
+use crate::{Error, Result};
+
+/// All buffers of a step with an estimator, for up to `max_m` datapoints of L samples. Allocated once.
+#[derive(Clone, Debug)]
+pub struct Workspace<F> {
+    /// ∂bound/∂parameters of the last [`gradient`](Self::gradient), in the model's layout; per datapoint, to be ascended.
+    pub gradient: Vec<F>,
+    pub(super) estimator: Estimator,
+    /// The KL divergence, if the estimator takes it in closed form.
+    pub(super) closed: Option<Arc<dyn ClosedKl<F>>>,
+    /// The weight of the KL divergence in the gradient, β; at first 1.
+    pub(super) beta: f64,
+    /// Datapoints of the present minibatch.
+    pub(super) m: usize,
+    pub(super) max_m: usize,
+    pub(super) backward: bool,
+    pub(super) encoder: Trace<F>,
+    pub(super) decoder: Trace<F>,
+    /// ε `[M·L, noise]`.
+    pub(super) noise: Vec<F>,
+    pub(super) z: Vec<F>,
+    pub(super) dz: Vec<F>,
+    pub(super) log_px: Vec<F>,
+    pub(super) kl: Vec<F>,
+    pub(super) log_pz: Vec<F>,
+    pub(super) log_qz: Vec<F>,
+    /// What the estimator makes of the log weights `[M, RULE, L]`.
+    pub(super) rule: Vec<f64>,
+    pub(super) rows: RowWeights<F>,
+    /// ∂/∂ of the likelihood's parameter of its own `[M·L]`, if it has one.
+    pub(super) d_shared: Vec<F>,
+    pub(super) sparse: Sparse,
+}
+
+/// The weights of a minibatch's samples, each `[M·L]` and divided by M but for the path's.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RowWeights<F> {
+    /// On ∂ log p(z) / ∂z.
+    pub(super) log_p: Vec<F>,
+    /// On the derivatives of log q.
+    pub(super) log_q: Vec<F>,
+    pub(super) path: Vec<F>,
+    pub(super) score: Vec<F>,
+}
+
+/// The sparse form of x, where that pays.
+#[derive(Clone, Debug)]
+pub(super) struct Sparse {
+    x: Option<BlockSparse>,
+    used: bool,
+}
+
+impl<F: Real> Workspace<F> {
+    /// Buffers for up to `max_m` datapoints; without `backward` only [`value`](Self::value) works.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the estimator does not fit the model's posterior and prior.
+    pub fn new(model: &Vae<F>, estimator: &Estimator, max_m: usize, backward: bool) -> Result<Self> {
+        estimator.fits(&model.posterior(), &model.prior())?;
+        let rows = max_m * estimator.samples;
+        let buffer = |wanted: bool, n: usize| vec![F::zero(); if wanted { n } else { 0 }];
+        let (latent, weights) = (rows * model.latent(), || buffer(backward, rows));
+        let is_closed = estimator.form.get().kl() == crate::estimators::Kl::Closed;
+        Ok(Self {
+            gradient: Vec::new(),
+            estimator: *estimator,
+            closed: closed_kl(&model.posterior(), &model.prior()).filter(|_| is_closed),
+            beta: 1.0,
+            m: 0,
+            max_m,
+            backward,
+            encoder: model.encoder().trace(max_m, backward),
+            decoder: model.decoder().trace(if backward { rows } else { rows.min(DECODED) }, backward).in_place(),
+            noise: buffer(true, rows * model.head().noise),
+            z: buffer(true, latent),
+            dz: buffer(backward, latent),
+            log_px: buffer(true, rows),
+            kl: buffer(is_closed, max_m),
+            log_pz: buffer(!is_closed, rows),
+            log_qz: buffer(!is_closed, rows),
+            rule: vec![0.0; if backward { RULE * rows } else { 0 }],
+            rows: RowWeights { log_p: weights(), log_q: weights(), path: weights(), score: weights() },
+            d_shared: buffer(backward && model.shared().is_some(), rows),
+            sparse: Sparse { x: F::as_f32(&[]).map(|_| BlockSparse::new(max_m, model.data_width())), used: false },
+        })
+    }
+
+    /// The same for steps on so many threads of the rayon pool in which it is used (at first, one).
+    #[must_use]
+    pub fn on_threads(mut self, threads: usize) -> Self {
+        let threads = threads.max(1);
+        (self.encoder.exec.threads, self.decoder.exec.threads) = (threads, threads);
+        self
+    }
+
+    /// The same for steps whose dense products are in this precision (at first, `f32`).
+    #[must_use]
+    pub fn in_precision(mut self, precision: Precision) -> Self {
+        (self.encoder.exec.precision, self.decoder.exec.precision) = (precision, precision);
+        self
+    }
+
+    /// The same for many values of this model with the parameters that it has here: the decoder's weights are packed once.
+    #[must_use]
+    pub fn with_packed_decoder(mut self, model: &Vae<F>) -> Self {
+        model.decoder().pack(model.params(), &mut self.decoder);
+        self
+    }
+
+    /// The same with another weight β of the KL divergence in the gradient. Bounds do not depend on it.
+    #[must_use]
+    pub fn with_kl_weight(mut self, beta: f64) -> Self {
+        self.beta = beta;
+        self
+    }
+
+    /// The estimator.
+    pub fn estimator(&self) -> Estimator {
+        self.estimator
+    }
+
+    /// The posterior's noise for the next step's `m` datapoints.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there is no room for so many.
+    pub fn draw_noise(&mut self, model: &Vae<F>, m: usize, rng: &mut Rng) -> Result<()> {
+        if m > self.max_m {
+            let (expected, found) = (format!("at most {}", self.max_m), m.to_string());
+            return Err(Error::Shape { what: "datapoints of a minibatch", expected, found });
+        }
+        let values = m * self.estimator.samples * model.head().noise;
+        model.posterior().get().draw(rng, &mut self.noise[..values]);
+        Ok(())
+    }
+
+    /// The extents of the present minibatch.
+    pub(super) fn shape(&self, model: &Vae<F>) -> Shape {
+        model.shape(self.m, self.estimator.samples)
+    }
+
+    /// Terms of a sample's importance weight, of the last step: log p(x | z), log p(z), log q(z | x), each `[M·L]`. None with an
+    /// estimator that takes the divergence in closed form.
+    pub fn log_densities(&self) -> impl Iterator<Item = (F, F, F)> {
+        let rows = 0..if self.closed.is_some() { 0 } else { self.m * self.estimator.samples };
+        rows.map(|row| (self.log_px[row], self.log_pz[row], self.log_qz[row]))
+    }
+}
+
+impl Sparse {
+    /// Takes over x `[m, D]`, if it has enough zeros to leave them out.
+    pub(super) fn take<F: Real>(&mut self, x: &[F], d: usize, Execution { precision, threads }: Execution) {
+        self.used = false;
+        if let (Some(sparse), Some(x)) = (&mut self.x, F::as_f32(x)) {
+            self.used = BlockSparse::pays(&x[..x.len().min(PROBE * d)], precision);
+            if self.used {
+                sparse.fill(x, threads);
+            }
+        }
+    }
+
+    /// x as the encoder takes it, after [`take`](Self::take).
+    pub(super) fn input<'a, F>(&'a self, x: &'a [F]) -> Input<'a, F> {
+        Input { dense: x, sparse: self.x.as_ref().filter(|_| self.used) }
+    }
+}
