@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::history::History;
 use super::trainer::Trainer;
+use crate::config::RunConfig;
 use crate::data::dataset::Dataset;
 use crate::files::{TensorFile, read_tensors, write_tensors};
-use crate::runs::config::RunConfig;
 use crate::{Error, Result};
 
 /// Version of the format.

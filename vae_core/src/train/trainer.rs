@@ -3,35 +3,39 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ndarray::Array2;
 use rayon::ThreadPool;
 
+use super::evaluate::{Gather, evaluate};
 use super::history::{History, Record};
-use super::observer::{Control, Event, Observer};
+use crate::config::RunConfig;
 use crate::data::batches::Batches;
 use crate::data::dataset::{Dataset, Images};
 use crate::data::preprocess::Preprocessor;
 use crate::estimators::{Ascent, Bound, Estimator, Scaling, Workspace};
-use crate::live::Training;
 use crate::models::Vae;
 use crate::nn::Mlp;
 use crate::nn::dense::Dense;
 use crate::numeric::isa;
 use crate::optim::Optimiser;
 use crate::rng::{Stream, rng};
-use crate::runs::config::RunConfig;
 use crate::threads;
 use crate::{Error, Result};
 
-/// How a call of [`Trainer::fit`] ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The budget is spent.
-    Finished,
-    /// The configuration's early stopping ended it, for this reason.
-    EarlyStopped(String),
-    /// An observer stopped it, for this reason; `fit` again goes on.
-    Stopped(String),
+/// What an update was.
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    /// Updates made, this one included.
+    pub updates: u64,
+    /// Training samples seen.
+    pub samples: u64,
+    /// Samples at which the run ends.
+    pub total_samples: u64,
+    /// Whether this update ended an epoch.
+    pub epoch_end: bool,
+    /// The bound of this minibatch, before the update.
+    pub minibatch: Bound,
+    /// The record, if one was taken.
+    pub record: Option<Record>,
 }
 
 /// A run under way: model, optimiser, position and history. A pure function of its configuration and the data.
@@ -127,61 +131,6 @@ impl Trainer {
     /// Threads that a step takes.
     pub fn threads(&self) -> usize {
         self.threads
-    }
-
-    /// Trains until the budget is spent, the early stopping of the configuration applies, an observer stops it, or SIGINT
-    /// (Interrupt in a notebook, Ctrl-C) does: model and history are then those after the last update.
-    ///
-    /// # Errors
-    /// [`Error::NonFinite`] if a bound or the gradient is not finite; the model then holds the parameters of the last
-    /// record, the last that are known to be good. Errors of the observers.
-    pub fn fit(&mut self, data: &Dataset, observers: &mut [&mut dyn Observer]) -> Result<Outcome> {
-        let training = Training::begin();
-        for observer in observers.iter_mut() {
-            observer.begin(self);
-        }
-        // The whole loop on the pool's threads: to enter it anew at each step would cost more than 50 µs.
-        let outcome = match self.pool.clone() {
-            Some(pool) => pool.install(|| threads::keep_awake(|| self.fit_while(&training, data, observers))),
-            None => self.fit_while(&training, data, observers),
-        };
-        for observer in observers.iter_mut() {
-            observer.end(outcome.as_ref(), self);
-        }
-        outcome
-    }
-
-    fn fit_while(
-        &mut self,
-        training: &Training,
-        data: &Dataset,
-        observers: &mut [&mut dyn Observer],
-    ) -> Result<Outcome> {
-        while self.updates < self.total_updates() {
-            if let Some(reason) = self.early_stop() {
-                return Ok(Outcome::EarlyStopped(reason));
-            }
-            if training.interrupted() {
-                return Ok(Outcome::Stopped(Training::INTERRUPTED.into()));
-            }
-            let event = self.step(data)?;
-            let mut stop = None;
-            for observer in observers.iter_mut() {
-                if let Control::Stop(reason) = observer.observe(&event, self)? {
-                    stop.get_or_insert(reason);
-                }
-            }
-            if let Some(reason) = stop {
-                return Ok(Outcome::Stopped(reason));
-            }
-        }
-        Ok(Outcome::Finished)
-    }
-
-    /// Why to stop here, if a record was just taken and the configuration's rule says so.
-    fn early_stop(&self) -> Option<String> {
-        let here = self.history.last().is_some_and(|record| record.updates == self.updates);
-        self.config.early_stop.filter(|_| here).and_then(|rule| rule.reason(&self.history))
     }
 
     /// One update.
@@ -332,6 +281,11 @@ impl Trainer {
         &self.optimiser
     }
 
+    /// The threads of a step; none for one.
+    pub(super) fn pool(&self) -> Option<Arc<ThreadPool>> {
+        self.pool.clone()
+    }
+
     pub(super) fn dataset_sha256(&self) -> &str {
         &self.dataset_sha256
     }
@@ -361,46 +315,4 @@ impl Trainer {
         self.updates = updates;
         self.schedule_record();
     }
-}
-
-/// Fills a minibatch, each thread its share of the rows.
-#[derive(Clone, Copy)]
-struct Gather<'a> {
-    preprocess: &'a Preprocessor<f32>,
-    images: &'a Array2<u8>,
-    epoch: u64,
-}
-
-impl Gather<'_> {
-    fn rows(self, rows: &[usize], x: &mut [f32], threads: usize) -> Result<()> {
-        if threads <= 1 || rows.len() < 2 {
-            return self.preprocess.gather(self.images, rows, self.epoch, x);
-        }
-        let (left, right) = rows.split_at(rows.len() / 2);
-        let (x_left, x_right) = x.split_at_mut(left.len() * self.images.ncols());
-        let halves = (threads / 2, threads - threads / 2);
-        let (a, b) = threads::join(|| self.rows(left, x_left, halves.0), || self.rows(right, x_right, halves.1));
-        a.and(b)
-    }
-}
-
-/// The bound of a model on images, preprocessed, with noise from the evaluation stream of the seed, on so many threads. Dynamic binarisation
-/// is drawn as for epoch 0.
-///
-/// # Errors
-/// [`Error::Shape`] if the images do not fit the model.
-pub fn evaluate(
-    model: &Vae<f32>,
-    images: &Images,
-    pre: &Preprocessor<f32>,
-    e: Estimator,
-    (seed, threads): (u64, usize),
-) -> Result<Bound> {
-    e.validate()?;
-    model.elbo_of_blocks(images.len(), e, (seed, threads), |first, count| {
-        let rows: Vec<usize> = (first..first + count).collect();
-        let mut x = vec![0.0; count * images.pixels.ncols()];
-        pre.gather(&images.pixels, &rows, 0, &mut x)?;
-        Ok(x)
-    })
 }

@@ -3,123 +3,19 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::budget::Budget;
+use super::early_stop::EarlyStop;
+use super::objective::{Objective, WeightPrior};
+use super::record::RecordAt;
 use crate::data::batches::BatchScheme;
 use crate::data::dataset::{DatasetConfig, DatasetKind};
-use crate::data::preprocess::Preprocess;
+use crate::data::preprocess::{Preprocess, Scale};
 use crate::estimators::Estimator;
-use crate::likelihoods::LikelihoodConfig;
+use crate::likelihoods::{GaussianMean, LikelihoodConfig};
 use crate::models::ModelConfig;
 use crate::numeric::Precision;
 use crate::optim::{OptimiserConfig, Schedule};
-use crate::train::{History, RecordAt};
 use crate::{Error, Result};
-
-/// When a run ends. Whole updates: what is left of a minibatch is dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Budget {
-    /// After so many training samples (the x axis of the report's figures).
-    Samples(u64),
-    /// After so many passes over the data.
-    Epochs(u64),
-    /// After so many updates.
-    Updates(u64),
-}
-
-impl Budget {
-    /// In samples, for minibatches of `m` and so many of them in an epoch.
-    pub fn samples(self, m: usize, per_epoch: u64) -> u64 {
-        let m = m as u64;
-        match self {
-            Self::Samples(samples) => samples / m * m,
-            Self::Epochs(epochs) => epochs.saturating_mul(per_epoch).saturating_mul(m),
-            Self::Updates(updates) => updates.saturating_mul(m),
-        }
-    }
-}
-
-/// The scale of what is ascended. It matters where the optimiser has an ε.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Objective {
-    /// Mean over the minibatch: the bound per datapoint (the authors' V0).
-    #[default]
-    PerDatapoint,
-    /// Sum over the minibatch (the authors' V1).
-    Minibatch,
-    /// Eqs. 8–9 as printed: N/M times the sum, the estimate for the whole data set.
-    Dataset,
-}
-
-impl Objective {
-    /// The factor on the gradient of the bound per datapoint.
-    pub fn scale(self, n: usize, m: usize) -> f64 {
-        match self {
-            Self::PerDatapoint => 1.0,
-            Self::Minibatch => m as f64,
-            Self::Dataset => n as f64,
-        }
-    }
-}
-
-/// A Gaussian prior on all weights and biases θ, added to the objective.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WeightPrior {
-    /// None.
-    #[default]
-    None,
-    /// θ ~ N(0, 1/λ), at its right weight: −λ‖θ‖² / (2N) per datapoint.
-    Gaussian {
-        /// λ.
-        precision: f64,
-    },
-    /// What the authors' later code (V1) did: −½‖θ‖² against the sum over one minibatch, so −‖θ‖² / (2M) per datapoint:
-    /// N/M times too strong (500 times on MNIST, 15 times on Frey Face).
-    AuthorsMisscaled,
-}
-
-impl WeightPrior {
-    /// c in −c‖θ‖²/2 per datapoint.
-    pub fn per_datapoint(self, n: usize, m: usize) -> f64 {
-        match self {
-            Self::None => 0.0,
-            Self::Gaussian { precision } => precision / n as f64,
-            Self::AuthorsMisscaled => 1.0 / m as f64,
-        }
-    }
-}
-
-/// Stops a run when the validation bound has not risen for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EarlyStop {
-    /// Records without a rise.
-    pub patience: u64,
-    /// What counts as a rise, nats per datapoint.
-    pub min_delta: f64,
-}
-
-impl EarlyStop {
-    /// Why a run with this history should stop, if it should.
-    pub fn reason(&self, history: &History) -> Option<String> {
-        let (mut best, mut waited) = (f64::NEG_INFINITY, 0);
-        for record in &history.records {
-            if record.valid.bound > best + self.min_delta || best == f64::NEG_INFINITY {
-                (best, waited) = (record.valid.bound, 0);
-            } else {
-                waited += 1;
-            }
-        }
-        (waited >= self.patience).then(|| format!("the validation bound has not risen for {waited} records"))
-    }
-
-    fn validate(&self) -> Result<()> {
-        if self.patience > 0 && self.min_delta.is_finite() {
-            return Ok(());
-        }
-        Err(Error::config("early_stop", format!("needs patience ≥ 1 and a finite min_delta, not {self:?}")))
-    }
-}
 
 /// Everything that determines a run. Two runs with equal configurations have equal results, bit for bit, on one CPU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -172,11 +68,11 @@ impl RunConfig {
         let faces = matches!(data.kind, DatasetKind::FreyFace | DatasetKind::SyntheticFaces);
         let hidden = if faces { 200 } else { 500 };
         let likelihood = if faces {
-            LikelihoodConfig::Gaussian { mean: crate::likelihoods::GaussianMean::Sigmoid }
+            LikelihoodConfig::Gaussian { mean: GaussianMean::Sigmoid }
         } else {
             LikelihoodConfig::Bernoulli
         };
-        let scale = if faces { crate::data::preprocess::Scale::K255 } else { crate::data::preprocess::Scale::K256 };
+        let scale = if faces { Scale::K255 } else { Scale::K256 };
         Self {
             data,
             preprocess: Preprocess { scale, invert: faces, ..Preprocess::default() },
@@ -246,11 +142,7 @@ impl RunConfig {
         if let Some(rule) = &self.early_stop {
             rule.validate()?;
         }
-        if let WeightPrior::Gaussian { precision } = self.weight_prior
-            && !(precision.is_finite() && precision >= 0.0)
-        {
-            return Err(Error::config("weight_prior.precision", format!("must be ≥ 0, not {precision}")));
-        }
+        self.weight_prior.validate()?;
         let head = self
             .model
             .latent
