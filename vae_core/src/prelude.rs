@@ -1,6 +1,6 @@
 //! All that a notebook needs: `use vae_core::prelude::*;`.
 
-pub use crate::config::{Budget, EarlyStop, Objective, Profile, RecordAt, RunConfig, WeightPrior, param};
+pub use crate::config::{Budget, EarlyStop, Objective, Origin, Profile, RecordAt, RunConfig, WeightPrior, param};
 pub use crate::data::batches::BatchScheme;
 pub use crate::data::dataset::{Dataset, DatasetConfig, DatasetKind, Images, Limit, SplitScheme};
 pub use crate::data::preprocess::{Binarise, Preprocess, Scale};

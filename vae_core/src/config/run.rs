@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use super::budget::Budget;
 use super::early_stop::EarlyStop;
 use super::objective::{Objective, WeightPrior};
+use super::origin::Origin;
 use super::record::RecordAt;
 use crate::data::batches::BatchScheme;
 use crate::data::dataset::{DatasetConfig, DatasetKind};
@@ -54,6 +55,10 @@ pub struct RunConfig {
     /// before it was there keep their hashes.
     #[serde(default, skip_serializing_if = "Precision::is_f32")]
     pub precision: Precision,
+    /// The weights that it begins with; if `None`, the seed draws them as the model's `init` says. Not written down where it is
+    /// the default, as the precision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Origin>,
 }
 
 /// Part of the hash: raise it when the same configuration gives another result than before.
@@ -90,6 +95,7 @@ impl RunConfig {
             evaluation: Estimator::default(),
             seed: 0,
             precision: Precision::F32,
+            start: None,
         }
     }
 
@@ -128,6 +134,13 @@ impl RunConfig {
         self
     }
 
+    /// The same, beginning with given weights: `Origin::run(&run)` or `Origin::file(path)?`.
+    #[must_use]
+    pub fn warm_start(mut self, origin: Origin) -> Self {
+        self.start = Some(origin);
+        self
+    }
+
     /// Checks everything that can be checked without the data, for datapoints of width `d`.
     ///
     /// # Errors
@@ -143,6 +156,9 @@ impl RunConfig {
             rule.validate()?;
         }
         self.weight_prior.validate()?;
+        if let Some(origin) = &self.start {
+            origin.validate()?;
+        }
         let head = self
             .model
             .latent
@@ -163,9 +179,41 @@ impl RunConfig {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// The name of the run in the store: SHA-256 of the canonical JSON, shortened to 16 hexadecimal digits.
+    /// The name of the run in the store: SHA-256 of the canonical JSON, shortened to 16 hexadecimal digits. Where a file of
+    /// weights lies is no part of it.
     pub fn hash(&self) -> String {
-        let digest = Sha256::digest(format!("{REVISION}:{}", self.to_json()));
-        digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+        hash_of(&self.determining())
     }
+
+    /// The same but for the budget: runs that agree in it are one run, followed for more or less long.
+    pub fn hash_but_budget(&self) -> String {
+        let mut json = self.determining();
+        if let Some(fields) = json.as_object_mut() {
+            fields.shift_remove("budget");
+        }
+        hash_of(&json)
+    }
+
+    /// Why a run of this configuration is not the beginning of that with a larger budget, if it is not. (Its records and
+    /// early stopping are another matter: they leave the parameters alone.)
+    pub fn bound_to_budget(&self) -> Option<&'static str> {
+        match self.schedule {
+            Schedule::Constant | Schedule::Stages(_) => None,
+            Schedule::Cosine { .. } => Some("the cosine of its step sizes spans the whole budget"),
+        }
+    }
+
+    /// The JSON without what does not determine the result.
+    fn determining(&self) -> serde_json::Value {
+        let mut json = self.to_json();
+        if let Some(file) = json.pointer_mut("/start/file").and_then(|file| file.as_object_mut()) {
+            file.shift_remove("path");
+        }
+        json
+    }
+}
+
+fn hash_of(json: &serde_json::Value) -> String {
+    let digest = Sha256::digest(format!("{REVISION}:{json}"));
+    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
 }

@@ -3,6 +3,7 @@
 pub mod audience;
 pub mod provenance;
 pub mod result;
+mod series;
 pub mod store;
 pub mod summary;
 mod sweep;

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::config::RunConfig;
+use crate::config::{Origin, RunConfig};
 use crate::estimators::Bound;
 use crate::files::{TensorFile, write_tensors};
 use crate::models::Vae;
@@ -65,4 +65,11 @@ pub(super) fn model_file(config: &RunConfig, model: &Vae<f32>) -> TensorFile {
         file.push_f32(&tensor.name, &tensor.shape, &model.params()[tensor.range()]);
     }
     file
+}
+
+impl Origin {
+    /// The final weights of this run, which a store has once it is finished.
+    pub fn run(run: &Run) -> Self {
+        Self::Run(run.result.config.hash())
+    }
 }

@@ -1,8 +1,8 @@
 //! The store of runs: a run that was made is read, one that was cut off goes on, any other is trained.
 //!
-//! `<store>/<hash>/` holds `result.json` and `model.safetensors` of a finished run, `checkpoint.safetensors` of one that
-//! was cut off, `last_good.safetensors` of one that diverged, and `lock`. The store is `VAEB_RUNS`, or `data/runs` in
-//! the checkout.
+//! `<store>/<hash>/` holds `result.json`, `model.safetensors` and `end.safetensors` of a finished run, `checkpoint.safetensors`
+//! of one that was cut off, that and `last_good.safetensors`, the model at the same update, of one that diverged, and `lock`.
+//! `<store>/series/` says which runs differ only in their budget. The store is `VAEB_RUNS`, or `data/runs` in the checkout.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -12,17 +12,20 @@ use std::time::Duration;
 use super::audience::{Audience, NoAudience, Watcher};
 use super::provenance::git_commit;
 use super::result::{Run, RunResult, model_file};
-use crate::config::RunConfig;
-use crate::data::dataset::Dataset;
+use crate::config::{Origin, RunConfig};
+use crate::data::dataset::{Dataset, Images};
 use crate::data::locate::project_root;
 use crate::estimators::Bound;
-use crate::files::{read_tensors, remove_scraps, write_atomic, write_tensors};
+use crate::files::{remove_scraps, write_atomic, write_tensors};
 use crate::kernel::Training;
 use crate::models::Vae;
 use crate::threads;
 use crate::train::observer::{Checkpointer, StopFlag};
-use crate::train::{Outcome, Trainer, checkpoint};
+use crate::train::{Outcome, Trainer, checkpoint, weights};
 use crate::{Error, Result};
+
+/// The final weights of a run.
+const MODEL: &str = "model.safetensors";
 
 /// Steps of fewer operations are done before a second thread has woken up.
 const WORTH_DIVIDING: f64 = 2e7;
@@ -82,12 +85,16 @@ impl RunStore {
         }
     }
 
-    /// The run of this configuration on these data: read if it was made, continued if it was cut off, trained otherwise.
+    /// The run of this configuration on these data: read if it was made, continued if it was cut off; if one that differs only
+    /// in a smaller budget was made, begun where that ended, with the bits of a run from scratch; trained otherwise. The
+    /// audience is told why a smaller one does not do.
+    ///
     /// A run that was asked to stop is returned as it is; it goes on when it is asked for again without a standing request.
     ///
     /// # Errors
-    /// [`Error::Config`], [`Error::Io`]; [`Error::NonFinite`] if training diverged: `last_good.safetensors` then holds the
-    /// parameters of the last record.
+    /// [`Error::Config`], [`Error::Io`]; [`Error::Diverged`] if training diverged: `checkpoint.safetensors` and
+    /// `last_good.safetensors` then hold the state and the model at the update that the message names.
+    /// [`Error::Config`], [`Error::Checkpoint`] if the weights that it starts from are not there or do not fit.
     pub fn run_on(&self, config: &RunConfig, data: &Dataset) -> Result<Run> {
         self.run_watched(config, data, self.audience.run(), self.threads()?)
     }
@@ -113,13 +120,14 @@ impl RunStore {
         }
         let (height, width) = config.data.kind.image_shape();
         let mut model = Vae::new(&config.model, height * width, config.seed)?;
-        let file = folder.join("model.safetensors");
-        let tensors = read_tensors(&file, 4 * model.params().len() as u64 + (1 << 20))?;
-        for tensor in model.layout().tensors().to_vec() {
-            let values = tensors.f32(&tensor.name, tensor.len(), &file)?;
-            model.params_mut()[tensor.range()].copy_from_slice(&values);
-        }
+        let weights = weights::read(&folder.join(MODEL), model.layout(), None)
+            .map_err(|e| e.advise(&format!("delete {} to train anew", folder.display())))?;
+        model.params_mut().copy_from_slice(&weights);
         Ok(Some(Run { result, model }))
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub(super) fn threads(&self) -> Result<usize> {
@@ -133,7 +141,7 @@ impl RunStore {
         mut watcher: Box<dyn Watcher + '_>,
         threads: usize,
     ) -> Result<Run> {
-        let fresh = Trainer::new(config, data)?; // refuses nonsense before anything is written
+        let blank = Trainer::from_init(config, data)?; // refuses nonsense before anything is written
         let folder = self.path(config);
         fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
         let lock = File::create(folder.join("lock")).map_err(Error::io("create", folder.join("lock")))?;
@@ -149,48 +157,38 @@ impl RunStore {
         let _training = Training::begin();
         remove_scraps(&folder)?;
         let path = folder.join("checkpoint.safetensors");
-        let mut trainer = fresh;
-        if path.exists() {
-            trainer = checkpoint::load(config, data, &path)?;
+        let mut trainer = if path.exists() {
+            let trainer = checkpoint::load(config, data, &path)?;
             watcher.tell(&format!("going on from update {} of {}", trainer.updates(), trainer.total_updates()));
-        }
+            trainer
+        } else {
+            match self.continue_shorter(config, data, blank.total_updates(), watcher.as_mut()) {
+                Some(trainer) => trainer,
+                None => self.fresh(config, data, blank)?,
+            }
+        };
         if trainer.flop_per_sample() * config.batch as f64 > WORTH_DIVIDING {
             trainer = trainer.on_threads(threads)?;
         }
         let outcome = self.fit(&mut trainer, data, watcher.as_mut(), &path);
-        let (complete, stopped) = match outcome {
-            Ok(Outcome::Finished) => (true, None),
-            Ok(Outcome::EarlyStopped(reason)) => (true, Some(reason)),
-            Ok(Outcome::Stopped(reason)) => {
+        let outcome = outcome.and_then(|outcome| {
+            if matches!(outcome, Outcome::Stopped(_)) {
                 checkpoint::save(&trainer, &path)?;
-                (false, Some(reason))
             }
-            Err(error @ Error::NonFinite { .. }) => {
+            result_of(&mut trainer, data, &outcome).map(|result| (outcome, result))
+        });
+        let (outcome, result) = match outcome {
+            Err(error @ Error::Diverged { .. }) => {
+                checkpoint::save(&trainer, &path)?;
                 write_tensors(&folder.join("last_good.safetensors"), &model_file(config, trainer.model()))?;
                 return Err(error);
             }
-            Err(error) => return Err(error),
-        };
-        let (valid, test) = if stopped.as_deref() == Some(Training::INTERRUPTED) {
-            let unknown = Bound::new(f64::NAN, f64::NAN);
-            (trainer.history().last().map_or(unknown, |record| record.valid), unknown)
-        } else {
-            let bound = |split, images| finite(split, &trainer, trainer.evaluate(images, config.evaluation)?);
-            (bound("validation", &data.valid)?, bound("test", &data.test)?)
-        };
-        let result = RunResult {
-            config: config.clone(),
-            dataset: (data.name.clone(), data.sha256.clone()),
-            history: trainer.history().clone(),
-            valid,
-            test,
-            stopped,
-            git_commit: git_commit(),
-            seconds: trainer.seconds(),
+            made => made?,
         };
         let run = Run { result, model: trainer.model().clone() };
-        if complete {
-            write_tensors(&folder.join("model.safetensors"), &model_file(config, &run.model))?;
+        if !matches!(outcome, Outcome::Stopped(_)) {
+            write_tensors(&folder.join(MODEL), &model_file(config, &run.model))?;
+            self.keep_end(&trainer)?;
             let json = serde_json::to_vec_pretty(&run.result).map_err(|e| Error::config("result", e.to_string()))?;
             write_atomic(&folder.join("result.json"), &json)?;
             if path.exists() {
@@ -198,6 +196,24 @@ impl RunStore {
             }
         }
         Ok(run)
+    }
+
+    /// Before the first update, with the weights that the configuration says.
+    fn fresh(&self, config: &RunConfig, data: &Dataset, blank: Trainer) -> Result<Trainer> {
+        match &config.start {
+            None => Ok(blank),
+            Some(Origin::File { .. }) => Trainer::new(config, data),
+            Some(Origin::Run(hash)) => {
+                let path = self.folder.join(hash).join(MODEL);
+                if !path.exists() {
+                    let reason =
+                        format!("is run {hash}, which is not finished in {}; make it first", self.folder.display());
+                    return Err(Error::config("start", reason));
+                }
+                let weights = weights::read(&path, blank.model().layout(), None)?;
+                Trainer::with_weights(config, data, &weights)
+            }
+        }
     }
 
     fn fit(
@@ -213,10 +229,35 @@ impl RunStore {
     }
 }
 
+/// What a training gave that ended so. An interrupted one is to stop at once: it has no bound of its own.
+fn result_of(trainer: &mut Trainer, data: &Dataset, outcome: &Outcome) -> Result<RunResult> {
+    let stopped = match outcome {
+        Outcome::Finished => None,
+        Outcome::EarlyStopped(reason) | Outcome::Stopped(reason) => Some(reason.clone()),
+    };
+    let (valid, test) = if stopped.as_deref() == Some(Training::INTERRUPTED) {
+        let unknown = Bound::new(f64::NAN, f64::NAN);
+        (trainer.history().last().map_or(unknown, |record| record.valid), unknown)
+    } else {
+        (finite("validation", trainer, &data.valid)?, finite("test", trainer, &data.test)?)
+    };
+    Ok(RunResult {
+        config: trainer.config().clone(),
+        dataset: (data.name.clone(), data.sha256.clone()),
+        history: trainer.history().clone(),
+        valid,
+        test,
+        stopped,
+        git_commit: git_commit(),
+        seconds: trainer.seconds(),
+    })
+}
+
 /// A bound that can be stored, or the error that says which one cannot.
-fn finite(split: &str, trainer: &Trainer, bound: Bound) -> Result<Bound> {
+fn finite(split: &str, trainer: &mut Trainer, images: &Images) -> Result<Bound> {
+    let bound = trainer.evaluate(images, trainer.config().evaluation)?;
     if bound.bound.is_finite() {
         return Ok(bound);
     }
-    Err(Error::NonFinite { step: trainer.updates(), quantity: format!("the {split} bound"), value: bound.bound })
+    Err(trainer.diverged(trainer.updates(), format!("the {split} bound"), bound.bound))
 }

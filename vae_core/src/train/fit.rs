@@ -12,8 +12,9 @@ impl Trainer {
     /// (Interrupt in a notebook, Ctrl-C) does: model and history are then those after the last update.
     ///
     /// # Errors
-    /// [`Error::NonFinite`](crate::Error::NonFinite) if a bound or the gradient is not finite; the model then holds the parameters of the last
-    /// record, the last that are known to be good. Errors of the observers.
+    /// [`Error::Diverged`](crate::Error::Diverged) if a bound or the gradient is not finite: model, optimiser, history and
+    /// [`updates`](Self::updates) are then those of the last record (of the checkpoint, if there is none since; or of the
+    /// start), and `fit` again goes on from there. Errors of the observers.
     pub fn fit(&mut self, data: &Dataset, observers: &mut [&mut dyn Observer]) -> Result<Outcome> {
         let training = Training::begin();
         for observer in observers.iter_mut() {

@@ -59,14 +59,20 @@ impl History {
 
     /// Why a run with this history should stop, if the rule says that it should.
     pub fn stops(&self, rule: &EarlyStop) -> Option<String> {
+        let waited = self.waits(rule).last().unwrap_or(0);
+        (waited >= rule.patience).then(|| format!("the validation bound has not risen for {waited} records"))
+    }
+
+    /// At each record, for how many records the validation bound has not risen.
+    pub(super) fn waits(&self, rule: &EarlyStop) -> impl Iterator<Item = u64> {
         let (mut best, mut waited) = (f64::NEG_INFINITY, 0);
-        for record in &self.records {
+        self.records.iter().map(move |record| {
             if record.valid.bound > best + rule.min_delta || best == f64::NEG_INFINITY {
                 (best, waited) = (record.valid.bound, 0);
             } else {
                 waited += 1;
             }
-        }
-        (waited >= rule.patience).then(|| format!("the validation bound has not risen for {waited} records"))
+            waited
+        })
     }
 }

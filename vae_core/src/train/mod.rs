@@ -4,8 +4,10 @@ pub mod checkpoint;
 mod evaluate;
 mod fit;
 pub mod history;
+mod longer;
 pub mod observer;
 pub mod trainer;
+pub(crate) mod weights;
 
 pub use evaluate::evaluate;
 pub use history::{History, Record};
