@@ -134,7 +134,7 @@ impl Table {
         let x = data.truncated(images, 1).train;
         let few: Vec<f32> = x.pixels.iter().take(40 * data.dim()).map(|k| f32::from(*k) / 256.0).collect();
         for &n in threads {
-            let bound = || vae_core::train::trainer::evaluate(&model, &x, &pre, config.evaluation, (1, n)).map(drop);
+            let bound = || vae_core::train::evaluate(&model, &x, &pre, config.evaluation, (1, n)).map(drop);
             self.work("W4 bound", n, images as f64 * (size(model.encoder()) + size(model.decoder())), bound)?;
             let marginal = || vae_core::inference::marginal::log_marginal(&model, &few, 5000, (1, n)).map(drop);
             self.work("W4 log p(x)", n, 40.0 * 5000.0 * size(model.decoder()), marginal)?;

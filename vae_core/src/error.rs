@@ -55,9 +55,9 @@ pub enum Error {
         /// Why it cannot be so, and what would do.
         reason: String,
     },
-    /// A NaN or an infinity appeared; training stopped and the last good parameters are kept.
+    /// A NaN or an infinity appeared.
     #[error(
-        "{quantity} became {value} at update {step}; the parameters before this update are kept. Try a smaller step size or a smaller initial scale"
+        "{quantity} became {value}; look for values that are not finite, or too large, among those that it is made of"
     )]
     NonFinite {
         /// The update at which it appeared, counted from 1; 0 outside training.
@@ -67,7 +67,22 @@ pub enum Error {
         /// The offending value.
         value: f64,
     },
-    /// A checkpoint or a stored result cannot be used.
+    /// A NaN or an infinity ended a training, which was put back to the last update that is known to be good.
+    #[error(
+        "{quantity} became {value} at update {step}; model, optimiser and history are put back to update {kept}. Try a smaller step size or a smaller initial scale"
+    )]
+    Diverged {
+        /// The update at which it appeared, counted from 1.
+        step: u64,
+        /// Which quantity: the bound, the gradient, a parameter, …
+        quantity: String,
+        /// The offending value.
+        value: f64,
+        /// Updates made by what is kept: those at the last record, or at the checkpoint that the training went on from; 0 for
+        /// the start.
+        kept: u64,
+    },
+    /// A checkpoint, a stored result or a file of weights cannot be used.
     #[error("{}: {reason}", path.display())]
     Checkpoint {
         /// The file.
@@ -100,6 +115,14 @@ impl Error {
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();
         move |source| Self::Io { action, path, source }
+    }
+
+    /// The same, with what to do about a file that cannot be used.
+    pub(crate) fn advise(self, advice: &str) -> Self {
+        match self {
+            Self::Checkpoint { path, reason } => Self::Checkpoint { path, reason: format!("{reason}; {advice}") },
+            other => other,
+        }
     }
 
     /// A configuration error.

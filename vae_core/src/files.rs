@@ -42,17 +42,17 @@ pub fn remove_scraps(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Named tensors and one JSON text, to be written. The text is the metadata entry `vae_core`.
+/// Named tensors, and one JSON text if the file is one of ours: the metadata entry `vae_core`.
 #[derive(Clone, Debug, Default)]
 pub struct TensorFile {
-    meta: String,
+    meta: Option<String>,
     tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
 }
 
 impl TensorFile {
     /// With its metadata.
     pub fn new(meta: String) -> Self {
-        Self { meta, tensors: Vec::new() }
+        Self { meta: Some(meta), tensors: Vec::new() }
     }
 
     /// Appends single-precision values.
@@ -67,34 +67,57 @@ impl TensorFile {
         self.tensors.push((name.into(), Dtype::F64, shape.to_vec(), bytes));
     }
 
-    /// The JSON text.
-    pub fn meta(&self) -> &str {
-        &self.meta
+    /// From the bytes of a safetensors file.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if it is damaged; `path` names it.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| unusable(path, e))?;
+        let meta = header.metadata().as_ref().and_then(|m| m.get("vae_core")).cloned();
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| unusable(path, e))?;
+        let tensors = tensors
+            .iter()
+            .map(|(name, view)| (name.to_string(), view.dtype(), view.shape().to_vec(), view.data().to_vec()));
+        Ok(Self { meta, tensors: tensors.collect() })
     }
 
-    /// The single-precision tensor of this name and length.
+    /// The JSON text.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if the file, which `path` names, has none.
+    pub fn meta(&self, path: &Path) -> Result<&str> {
+        self.meta.as_deref().ok_or_else(|| unusable(path, "has no vae_core metadata"))
+    }
+
+    /// The names of the tensors.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.iter().map(|tensor| tensor.0.as_str())
+    }
+
+    /// The single-precision tensor of this name and shape.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] if there is none.
-    pub fn f32(&self, name: &str, len: usize, path: &Path) -> Result<Vec<f32>> {
-        let bytes = self.bytes(name, Dtype::F32, 4 * len, path)?;
+    pub fn f32(&self, name: &str, shape: &[usize], path: &Path) -> Result<Vec<f32>> {
+        let bytes = self.bytes(name, Dtype::F32, shape, path)?;
         Ok(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
     }
 
-    /// The double-precision tensor of this name and length.
+    /// The double-precision tensor of this name and shape.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] if there is none.
-    pub fn f64(&self, name: &str, len: usize, path: &Path) -> Result<Vec<f64>> {
-        let bytes = self.bytes(name, Dtype::F64, 8 * len, path)?;
+    pub fn f64(&self, name: &str, shape: &[usize], path: &Path) -> Result<Vec<f64>> {
+        let bytes = self.bytes(name, Dtype::F64, shape, path)?;
         Ok(bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect())
     }
 
-    fn bytes(&self, name: &str, dtype: Dtype, len: usize, path: &Path) -> Result<&[u8]> {
+    fn bytes(&self, name: &str, dtype: Dtype, shape: &[usize], path: &Path) -> Result<&[u8]> {
+        let expected = format!("expected {dtype:?} {shape:?}");
         match self.tensors.iter().find(|t| t.0 == name) {
-            Some((_, found, _, bytes)) if *found == dtype && bytes.len() == len => Ok(bytes),
-            Some((_, found, shape, _)) => Err(damaged(path, format!("tensor {name} is {found:?} {shape:?}"))),
-            None => Err(damaged(path, format!("tensor {name} is missing"))),
+            Some((_, found, of, bytes)) if *found == dtype && of == shape => Ok(bytes),
+            Some((_, found, of, _)) => Err(unusable(path, format!("tensor {name} is {found:?} {of:?}, {expected}"))),
+            None => Err(unusable(path, format!("tensor {name} is missing, {expected}"))),
         }
     }
 }
@@ -105,37 +128,39 @@ impl TensorFile {
 /// [`Error::Io`].
 pub fn write_tensors(path: &Path, file: &TensorFile) -> Result<()> {
     let views = file.tensors.iter().map(|(name, dtype, shape, bytes)| {
-        TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view)).map_err(|e| damaged(path, e))
+        TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view)).map_err(|e| unusable(path, e))
     });
     let views = views.collect::<Result<Vec<_>>>()?;
-    let meta = HashMap::from([("vae_core".to_string(), file.meta.clone())]);
-    let bytes = safetensors::serialize(views, Some(meta)).map_err(|e| damaged(path, e))?;
+    let meta = file.meta.iter().map(|meta| ("vae_core".to_string(), meta.clone())).collect::<HashMap<_, _>>();
+    let bytes = safetensors::serialize(views, Some(meta)).map_err(|e| unusable(path, e))?;
     write_atomic(path, &bytes)
 }
 
 /// Reads a safetensors file of at most `limit` bytes.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Checkpoint`] if it is larger, damaged, or not one of ours.
+/// [`Error::Io`]; [`Error::Checkpoint`] if it is larger or damaged.
 pub fn read_tensors(path: &Path, limit: u64) -> Result<TensorFile> {
+    TensorFile::parse(&read_at_most(path, limit)?, path)
+}
+
+/// The bytes of a file of at most so many.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Checkpoint`] if it is larger.
+pub fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(Error::io("open", path))?;
     file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     if bytes.len() as u64 > limit {
-        return Err(damaged(path, format!("is larger than the {limit} bytes that it can need")));
+        return Err(unusable(path, format!("is larger than the {limit} bytes that it can need")));
     }
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(path, e))?;
-    let meta = header.metadata().as_ref().and_then(|m| m.get("vae_core")).cloned();
-    let meta = meta.ok_or_else(|| damaged(path, "has no vae_core metadata"))?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, e))?;
-    let tensors = tensors
-        .iter()
-        .map(|(name, view)| (name.to_string(), view.dtype(), view.shape().to_vec(), view.data().to_vec()));
-    Ok(TensorFile { meta, tensors: tensors.collect() })
+    Ok(bytes)
 }
 
-fn damaged(path: &Path, reason: impl std::fmt::Display) -> Error {
-    Error::Checkpoint { path: path.to_owned(), reason: format!("{reason}; delete it and run again") }
+/// Whose file it is, and so what to do about it, only the caller knows.
+fn unusable(path: &Path, reason: impl std::fmt::Display) -> Error {
+    Error::Checkpoint { path: path.to_owned(), reason: reason.to_string() }
 }
 
 #[cfg(test)]

@@ -40,12 +40,13 @@
 //! [`Precision`](numeric::bf16::Precision) chooses bf16 for the products. `tests/fast_core.rs` holds the two against each other.
 //!
 //! # Results
-//! A run is a pure function of its [`runs::RunConfig`]; [`runs::RunStore`] keeps its result under the hash of that, goes on
-//! with one that was cut off, and trains any other; [`live`] shows it meanwhile, and stops it. Random numbers come from named
+//! A run is a pure function of its [`config::RunConfig`]; [`runs::RunStore`] keeps its result under the hash of that, goes on
+//! with one that was cut off, and trains any other; [`live`] shows it meanwhile, and SIGINT stops it ([`kernel`]). Random numbers come from named
 //! streams of one seed ([`rng`]). Precision is `f32` for training; the same code runs in `f64` for the checks
 //! ([`numeric::Real`]).
 
 mod choices;
+pub mod config;
 pub mod corruption;
 pub mod data;
 pub mod error;
@@ -53,6 +54,7 @@ pub mod estimators;
 pub mod figures;
 pub mod files;
 pub mod inference;
+pub mod kernel;
 pub mod likelihoods;
 pub mod live;
 pub mod models;

@@ -1,17 +1,18 @@
 //! All that a notebook needs: `use vae_core::prelude::*;`.
 
+pub use crate::config::{Budget, EarlyStop, Objective, Origin, Profile, RecordAt, RunConfig, WeightPrior, param};
 pub use crate::data::batches::BatchScheme;
 pub use crate::data::dataset::{Dataset, DatasetConfig, DatasetKind, Images, Limit, SplitScheme};
 pub use crate::data::preprocess::{Binarise, Preprocess, Scale};
 pub use crate::estimators::{Bound, Estimator, Form, KlWeight};
 pub use crate::figures::{
     Bars, Curve, Figure, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Table, manifold_latents,
-    manifold_latents_of, mean_sd,
+    manifold_latents_of, mean_curve,
 };
 pub use crate::inference::Decode;
 pub use crate::inference::latent::{class_at_origin, direction_in_plane, left_right_asymmetry};
 pub use crate::likelihoods::{LikelihoodConfig, PixelMean, Variance};
-pub use crate::live::{Display, Training};
+pub use crate::live::{Display, Progress, Screen, Training, run, run_all};
 pub use crate::models::{ModelConfig, Vae};
 pub use crate::nn::{Activation, Init};
 pub use crate::numeric::Precision;
@@ -20,14 +21,10 @@ pub use crate::posteriors::{Code, PosteriorConfig};
 pub use crate::priors::PriorConfig;
 pub use crate::reference::{Source, lower_bound_curves};
 pub use crate::rng::{Stream, rng};
-pub use crate::runs::store::{run, run_all};
-pub use crate::runs::summary::{mean_curve, means, values};
-pub use crate::runs::{
-    Budget, EarlyStop, Objective, Profile, Provenance, Quantity, Run, RunConfig, RunResult, RunStore, WeightPrior,
-    param,
-};
-pub use crate::train::observer::{Checkpointer, Progress, StopFlag};
-pub use crate::train::{Control, Event, History, Observer, Outcome, Record, RecordAt, Trainer};
+pub use crate::runs::summary::{mean_sd, means, values};
+pub use crate::runs::{NoAudience, Provenance, Quantity, Run, RunResult, RunStore};
+pub use crate::train::observer::{Checkpointer, StopFlag};
+pub use crate::train::{Control, Event, History, Observer, Outcome, Record, Trainer};
 // The choices, to be named with their folder: `likelihoods::Gaussian`, `priors::Laplace`, `optim::Adam`, ….
 pub use crate::{Error, Result, corruption, estimators, likelihoods, optim, posteriors, priors};
 pub use ndarray::{Array1, Array2, Axis, concatenate, s};

@@ -12,10 +12,11 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, rai
 use nix::unistd::Pid;
 use serde_json::Value;
 use vae_core::Error;
+use vae_core::config::{Budget, RecordAt, RunConfig};
 use vae_core::data::dataset::{DatasetConfig, DatasetKind, Limit};
-use vae_core::live::Training;
-use vae_core::runs::{Budget, RunConfig, RunStore};
-use vae_core::train::{Control, Event, Observer, Outcome, Progress, RecordAt, Trainer, checkpoint};
+use vae_core::live::{Progress, Training};
+use vae_core::runs::RunStore;
+use vae_core::train::{Control, Event, Observer, Outcome, Trainer, checkpoint};
 
 const MARKER: &str = "\u{1e}vaeb-live/1 ";
 

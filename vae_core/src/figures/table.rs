@@ -54,21 +54,6 @@ impl Table {
     }
 }
 
-/// "−105.30", or "−105.30 ± 0.12 (3)": the mean, and for several values their standard deviation and number.
-pub fn mean_sd(values: &[f64], decimals: usize) -> String {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let number = |v: f64| format!("{v:.decimals$}").replace('-', "−");
-    match values.len() {
-        0 => "–".into(),
-        1 => number(mean),
-        count => {
-            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
-            format!("{} ± {} ({count})", number(mean), number(variance.sqrt()))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,12 +64,5 @@ mod tests {
         let expected = "| N_z  | bound  |\n|------|--------|\n| 3    | −135.3 |\n| a\\|b |        |\n";
         assert_eq!(table.to_markdown(), expected);
         assert_eq!(Table::default().to_markdown(), "|\n|\n");
-    }
-
-    #[test]
-    fn means_name_their_number() {
-        assert_eq!(mean_sd(&[-105.304], 2), "−105.30");
-        assert_eq!(mean_sd(&[1.0, 3.0], 1), "2.0 ± 1.4 (2)");
-        assert_eq!(mean_sd(&[], 1), "–");
     }
 }

@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::marker::{Bundle, Marker};
 use crate::figures::{Figure, Table};
+use crate::kernel::{Bundle, Marker};
 
 /// A place in a cell's output that is shown once and then replaced. Without a kernel that reads markers it shows nothing.
 #[derive(Clone, Debug)]

@@ -5,12 +5,11 @@ use std::time::Instant;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::Training;
 use super::display::Display;
-use super::marker::Bundle;
 use super::pace::{Pace, Throttle, count, speed};
 use crate::Error;
 use crate::figures::{Curve, CurveAndBar, LearningCurves};
+use crate::kernel::{Bundle, Training};
 use crate::train::{Event, Outcome, Trainer};
 
 /// Points of the training curve between records are at least this factor apart in samples: on the logarithmic axis, a
@@ -142,9 +141,8 @@ fn named(trainer: &Trainer) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::config::{Budget, RecordAt, RunConfig};
     use crate::data::dataset::{DatasetConfig, DatasetKind, Limit};
-    use crate::runs::{Budget, RunConfig};
-    use crate::train::RecordAt;
 
     #[test]
     fn the_display_is_whole_at_every_stage() {

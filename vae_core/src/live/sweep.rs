@@ -4,10 +4,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::display::{Display, table_bundle};
-use super::marker::Bundle;
 use super::pace::{Pace, Throttle, count, speed};
 use crate::estimators::Bound;
 use crate::figures::Table;
+use crate::kernel::Bundle;
+use crate::runs::{Run, SweepAudience, Watcher};
 use crate::train::{Control, Event, Observer, Outcome, Trainer};
 use crate::{Error, Result};
 
@@ -19,7 +20,7 @@ const REPORT_EVERY: Duration = Duration::from_millis(250);
 
 /// What the threads that train tell of their runs.
 #[derive(Debug)]
-pub(crate) struct Sweep(Mutex<Board>);
+pub(super) struct Sweep(Mutex<Board>);
 
 #[derive(Debug)]
 struct Board {
@@ -52,7 +53,7 @@ enum State {
 
 impl Sweep {
     /// With the names of the runs to be trained, in the order of the table.
-    pub(crate) fn new(names: impl IntoIterator<Item = String>) -> Self {
+    pub(super) fn new(names: impl IntoIterator<Item = String>) -> Self {
         let row = |name| Row {
             name,
             state: State::Waiting,
@@ -68,27 +69,12 @@ impl Sweep {
         Self(Mutex::new(Board { display: Display::new(), throttle: Throttle::new(Instant::now()), rows }))
     }
 
-    /// The observer of one of them.
-    pub(crate) fn row(&self, index: usize) -> SweepRow<'_> {
-        SweepRow { sweep: self, index, pace: None, next: Instant::now() }
-    }
-
-    /// A run was made, by us or meanwhile by another process, or could not be.
-    pub(crate) fn made<T>(&self, index: usize, run: Result<T, &Error>) {
+    fn settle<T>(&self, index: usize, run: Result<T, &Error>) {
         self.change(index, |row| match run {
             Err(error) => row.state = State::Failed(error.to_string()),
             Ok(_) if row.state == State::Waiting => row.state = State::Finished,
             Ok(_) => {}
         });
-    }
-
-    /// The last state, if any was shown: it stays in the notebook.
-    pub(crate) fn end(&self) {
-        let mut board = self.board();
-        if board.display.is_shown() {
-            let bundle = board.bundle();
-            board.display.show(&bundle);
-        }
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
@@ -105,6 +91,25 @@ impl Sweep {
             let bundle = board.bundle();
             board.display.show(&bundle);
             board.throttle.drawn(now, Instant::now());
+        }
+    }
+}
+
+impl SweepAudience for Sweep {
+    fn run(&self, index: usize) -> Box<dyn Watcher + '_> {
+        Box::new(SweepRow { sweep: self, index, pace: None, next: Instant::now() })
+    }
+
+    fn made(&self, index: usize, run: Result<&Run, &Error>) {
+        self.settle(index, run);
+    }
+
+    /// The last state, if any was shown, stays in the notebook.
+    fn end(&self) {
+        let mut board = self.board();
+        if board.display.is_shown() {
+            let bundle = board.bundle();
+            board.display.show(&bundle);
         }
     }
 }
@@ -159,7 +164,7 @@ impl Row {
 }
 
 /// Tells the table of one run.
-pub(crate) struct SweepRow<'a> {
+pub(super) struct SweepRow<'a> {
     sweep: &'a Sweep,
     index: usize,
     pace: Option<Pace>,
@@ -208,6 +213,13 @@ impl Observer for SweepRow<'_> {
     }
 }
 
+impl Watcher for SweepRow<'_> {
+    fn tell(&mut self, line: &str) {
+        let name = self.sweep.board().rows.get(self.index).map(|row| row.name.clone());
+        println!("[{}] {line}", name.unwrap_or_default());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,14 +233,14 @@ mod tests {
                 (row.train, row.flop_per_sample, row.left) = (Some(Bound::new(-100.0, 5.5)), 1e7, "1 min 00 s".into());
             });
         };
-        sweep.made(0, Ok(()));
+        sweep.settle(0, Ok(()));
         train(&sweep, 1);
         let text = sweep.board().bundle()["text/plain"].clone();
         for part in ["| run 0 | finished |", "| 25 %", "−105.50", "| 100", "| 1 min 00 s", "| run 2 | waiting"] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(text.ends_with("1 of 3 runs finished · 1 waiting · 100 samples/s · 1.0 GFLOP/s"), "{text}");
-        sweep.made::<()>(1, Err(&Error::config("batch", "is odd | wrong")));
+        sweep.settle::<()>(1, Err(&Error::config("batch", "is odd | wrong")));
         assert!(sweep.board().bundle()["text/markdown"].contains("failed: configuration: `batch` is odd \\| wrong"));
 
         let many = Sweep::new((0..1000).map(|i| format!("run {i}")));

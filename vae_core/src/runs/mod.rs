@@ -1,13 +1,15 @@
-//! Runs: configuration, result, store, provenance.
+//! Runs: their results, the store that keeps them, sweeps, provenance.
 
-pub mod config;
-pub mod profile;
+pub mod audience;
 pub mod provenance;
+pub mod result;
+mod series;
 pub mod store;
 pub mod summary;
+mod sweep;
 
-pub use config::{Budget, EarlyStop, Objective, RunConfig, WeightPrior};
-pub use profile::{Profile, param};
+pub use audience::{Audience, NoAudience, SweepAudience, Watcher};
 pub use provenance::Provenance;
-pub use store::{Run, RunResult, RunStore};
+pub use result::{Run, RunResult};
+pub use store::RunStore;
 pub use summary::Quantity;

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-use super::store::Run;
+use super::result::Run;
 
 /// What produced a result: data, seeds, configurations, versions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -78,6 +78,13 @@ impl Provenance {
             Self::collect(each(|r| r.result.dataset.0.clone()), each(|r| r.result.dataset.1.clone()), seeds, configs);
         let preprocessing = each(|r| r.result.config.preprocess.describe());
         Self { git_commit: each(|r| r.result.git_commit.clone()), preprocessing, ..here }
+    }
+}
+
+impl Run {
+    /// Where it comes from.
+    pub fn provenance(&self) -> Provenance {
+        Provenance::of_runs(std::slice::from_ref(self))
     }
 }
 

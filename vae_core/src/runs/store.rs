@@ -1,119 +1,31 @@
 //! The store of runs: a run that was made is read, one that was cut off goes on, any other is trained.
 //!
-//! `<store>/<hash>/` holds `result.json` and `model.safetensors` of a finished run, `checkpoint.safetensors` of one that
-//! was cut off, `last_good.safetensors` of one that diverged, and `lock`. The store is `VAEB_RUNS`, or `data/runs` in
-//! the checkout.
+//! `<store>/<hash>/` holds `result.json`, `model.safetensors` and `end.safetensors` of a finished run, `checkpoint.safetensors`
+//! of one that was cut off, that and `last_good.safetensors`, the model at the same update, of one that diverged, and `lock`.
+//! `<store>/series/` says which runs differ only in their budget. The store is `VAEB_RUNS`, or `data/runs` in the checkout.
 
-use std::collections::VecDeque;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::config::RunConfig;
-use super::provenance::{Provenance, git_commit};
-use super::summary::Quantity;
-use crate::data::dataset::{Dataset, DatasetConfig};
+use super::audience::{Audience, NoAudience, Watcher};
+use super::provenance::git_commit;
+use super::result::{Run, RunResult, model_file};
+use crate::config::{Origin, RunConfig};
+use crate::data::dataset::{Dataset, Images};
 use crate::data::locate::project_root;
 use crate::estimators::Bound;
-use crate::figures::{Curve, mean_sd};
-use crate::files::{TensorFile, read_tensors, remove_scraps, write_atomic, write_tensors};
-use crate::live::{self, Sweep, SweepRow, Training};
+use crate::files::{remove_scraps, write_atomic, write_tensors};
+use crate::kernel::Training;
 use crate::models::Vae;
 use crate::threads;
-use crate::train::observer::{Checkpointer, Observer, Progress, StopFlag};
-use crate::train::{History, Outcome, Trainer, checkpoint};
+use crate::train::observer::{Checkpointer, StopFlag};
+use crate::train::{Outcome, Trainer, checkpoint, weights};
 use crate::{Error, Result};
 
-/// What a run gave. Equal configurations give equal results but for `seconds` and `git_commit`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RunResult {
-    /// The configuration.
-    pub config: RunConfig,
-    /// Name of the data set, and SHA-256 of its pixels.
-    pub dataset: (String, String),
-    /// The bounds on the way.
-    pub history: History,
-    /// On the validation split, at the end; of an interrupted run, at its last record (NaN if it has none).
-    pub valid: Bound,
-    /// On the test split, at the end; NaN for an interrupted run, which is to stop at once.
-    pub test: Bound,
-    /// Why it ended before its budget, if it did: early stopping, or a request.
-    pub stopped: Option<String>,
-    /// Commit of the checkout when it was finished, with "-dirty" where the code had been changed; empty outside one.
-    pub git_commit: String,
-    /// Seconds spent in updates and records.
-    pub seconds: f64,
-}
-
-/// A run: its result and its model.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// The result.
-    pub result: RunResult,
-    /// The trained model.
-    pub model: Vae<f32>,
-}
-
-impl Run {
-    /// The bounds on the way.
-    pub fn history(&self) -> &History {
-        &self.result.history
-    }
-
-    /// Two lines: what it was, and where it ended.
-    pub fn summary(&self) -> String {
-        let (c, r) = (&self.result.config, &self.result);
-        let samples = r.history.last().map_or(0, |r| r.samples);
-        let [train, valid, test] = [Quantity::Train, Quantity::Valid, Quantity::Test].map(|q| match q.of(self) {
-            unknown if unknown.is_nan() => "–".to_owned(),
-            bound => mean_sd(&[bound], 2),
-        });
-        let stopped = match r.stopped.as_deref() {
-            None => String::new(),
-            Some(Training::INTERRUPTED) => {
-                " (stopped early: interrupted; run the cell again to go on from here)".to_owned()
-            }
-            Some(why) => format!(" (stopped: {why})"),
-        };
-        format!(
-            "{}, N_z {}, {} estimator, seed {}, {samples} samples{stopped}\n\
-             lower bound in nats per datapoint: train {train} · validation {valid} · test {test}",
-            r.dataset.0,
-            c.model.latent,
-            c.estimator.form.get().label(),
-            c.seed
-        )
-    }
-
-    /// Shows the summary under a notebook cell.
-    pub fn evcxr_display(&self) {
-        println!("{}", self.summary());
-    }
-
-    /// Its learning curve.
-    pub fn curve(&self, label: impl Into<String>) -> Curve {
-        let history = self.history();
-        Curve::new(label, history.samples(), history.train(), history.valid())
-    }
-
-    /// Where it comes from.
-    pub fn provenance(&self) -> Provenance {
-        Provenance::of_runs(std::slice::from_ref(self))
-    }
-
-    /// Writes the parameters for NumPy or PyTorch users: safetensors with the layout's names, weights `[inputs, outputs]`
-    /// (a layer is h W + b; transpose for `torch.nn.Linear`), and the configuration as metadata `vae_core`. Of a head that
-    /// holds two things the first half of the columns is μ, the second log σ².
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn export_parameters(&self, path: impl AsRef<Path>) -> Result<()> {
-        write_tensors(path.as_ref(), &model_file(&self.result.config, &self.model))
-    }
-}
+/// The final weights of a run.
+const MODEL: &str = "model.safetensors";
 
 /// Steps of fewer operations are done before a second thread has woken up.
 const WORTH_DIVIDING: f64 = 2e7;
@@ -124,12 +36,12 @@ pub struct RunStore {
     folder: PathBuf,
     /// Threads to use; if `None`, `VAEB_THREADS` or all cores. The results do not depend on it.
     pub threads: Option<usize>,
-    /// Lines of progress a run; 0 for none.
-    pub progress_lines: u32,
     /// A checkpoint is written at least this often.
     pub checkpoint_every: Duration,
     /// Asks the runs under way to stop.
     pub stop: StopFlag,
+    /// Who watches; at first, nobody.
+    pub audience: Arc<dyn Audience>,
 }
 
 impl RunStore {
@@ -144,10 +56,17 @@ impl RunStore {
         Self {
             folder: folder.into(),
             threads: None,
-            progress_lines: 12,
             checkpoint_every: Duration::from_secs(20),
             stop: StopFlag::default(),
+            audience: Arc::new(NoAudience),
         }
+    }
+
+    /// The same with an audience, say [`Screen`](crate::live::Screen).
+    #[must_use]
+    pub fn watched_by(mut self, audience: impl Audience + 'static) -> Self {
+        self.audience = Arc::new(audience);
+        self
     }
 
     /// Where the run of a configuration lies.
@@ -158,7 +77,7 @@ impl RunStore {
     /// The run of this configuration on its data, which are loaded.
     ///
     /// # Errors
-    /// As [`run_on`](Self::run_on), and those of [`DatasetConfig::load`].
+    /// As [`run_on`](Self::run_on), and those of [`DatasetConfig::load`](crate::data::DatasetConfig::load).
     pub fn run(&self, config: &RunConfig) -> Result<Run> {
         match self.read(config)? {
             Some(run) => Ok(run),
@@ -166,85 +85,18 @@ impl RunStore {
         }
     }
 
-    /// The run of this configuration on these data: read if it was made, continued if it was cut off, trained otherwise.
+    /// The run of this configuration on these data: read if it was made, continued if it was cut off; if one that differs only
+    /// in a smaller budget was made, begun where that ended, with the bits of a run from scratch; trained otherwise. The
+    /// audience is told why a smaller one does not do.
+    ///
     /// A run that was asked to stop is returned as it is; it goes on when it is asked for again without a standing request.
     ///
     /// # Errors
-    /// [`Error::Config`], [`Error::Io`]; [`Error::NonFinite`] if training diverged: `last_good.safetensors` then holds the
-    /// parameters of the last record.
+    /// [`Error::Config`], [`Error::Io`]; [`Error::Diverged`] if training diverged: `checkpoint.safetensors` and
+    /// `last_good.safetensors` then hold the state and the model at the update that the message names.
+    /// [`Error::Config`], [`Error::Checkpoint`] if the weights that it starts from are not there or do not fit.
     pub fn run_on(&self, config: &RunConfig, data: &Dataset) -> Result<Run> {
-        self.run_watched(config, data, ("", None), self.threads()?)
-    }
-
-    /// All runs, as many side by side as there are threads, in the order of the list; finished ones are kept if one fails.
-    ///
-    /// # Errors
-    /// The first error of a run; [`Error::Interrupted`] after SIGINT (Interrupt, Ctrl-C) if not all were finished: those
-    /// under way are kept as checkpoints.
-    pub fn run_all(&self, configs: &[RunConfig]) -> Result<Vec<Run>> {
-        let mut data: Vec<(DatasetConfig, Dataset)> = Vec::new();
-        let mut slots: Vec<Option<Result<Run>>> = Vec::new();
-        for config in configs {
-            let made = self.read(config)?;
-            if made.is_none() && data.iter().all(|d| d.0 != config.data) {
-                data.push((config.data, config.data.load()?));
-            }
-            slots.push(made.map(Ok));
-        }
-        let open: Vec<usize> = (0..configs.len()).filter(|&i| slots[i].is_none()).collect();
-        if open.is_empty() {
-            return slots.into_iter().flatten().collect();
-        }
-        let name = |i: usize| {
-            format!("{}/{} · N_z {} · seed {}", i + 1, configs.len(), configs[i].model.latent, configs[i].seed)
-        };
-        let sweep = (self.progress_lines > 0 && live::enabled()).then(|| Sweep::new(open.iter().map(|&i| name(i))));
-        let training = Training::begin();
-        let queue: Mutex<VecDeque<(usize, usize)>> = Mutex::new(open.iter().copied().enumerate().collect());
-        let slots = Mutex::new(slots);
-        let threads = self.threads()?;
-        let side_by_side = threads.min(open.len());
-        std::thread::scope(|scope| {
-            for _ in 0..side_by_side {
-                scope.spawn(|| {
-                    while let Some((row, i)) = queue.lock().ok().and_then(|mut q| q.pop_front()) {
-                        if training.interrupted() {
-                            break;
-                        }
-                        let (config, label) = (&configs[i], format!("[{}] ", name(i)));
-                        let watch = sweep.as_ref().map(|sweep| sweep.row(row));
-                        let run = match data.iter().find(|d| d.0 == config.data) {
-                            Some((_, data)) => self.run_watched(config, data, (&label, watch), threads / side_by_side),
-                            None => self.run(config),
-                        };
-                        if let Some(sweep) = &sweep {
-                            sweep.made(row, run.as_ref());
-                        }
-                        if let Ok(mut slots) = slots.lock() {
-                            slots[i] = Some(run);
-                        }
-                    }
-                });
-            }
-        });
-        if let Some(sweep) = sweep {
-            sweep.end();
-        }
-        let lost = || Error::config("runs", "a training thread died; run again to go on from its checkpoint");
-        let slots = slots.into_inner().map_err(|_| lost())?;
-        let interrupted = training.interrupted();
-        let whole = |run: &Run| run.result.stopped.as_deref() != Some(Training::INTERRUPTED);
-        let finished = slots.iter().flatten().flatten().filter(|run| whole(run)).count();
-        let runs: Vec<Run> = slots
-            .into_iter()
-            .filter(|slot| slot.is_some() || !interrupted)
-            .map(|slot| slot.unwrap_or_else(|| Err(lost())))
-            .collect::<Result<_>>()?;
-        // Figures and means of half a sweep would be wrong without saying so.
-        if finished < configs.len() && interrupted {
-            return Err(Error::Interrupted { finished, runs: configs.len() });
-        }
-        Ok(runs)
+        self.run_watched(config, data, self.audience.run(), self.threads()?)
     }
 
     /// The finished run of this configuration, if there is one.
@@ -268,33 +120,34 @@ impl RunStore {
         }
         let (height, width) = config.data.kind.image_shape();
         let mut model = Vae::new(&config.model, height * width, config.seed)?;
-        let file = folder.join("model.safetensors");
-        let tensors = read_tensors(&file, 4 * model.params().len() as u64 + (1 << 20))?;
-        for tensor in model.layout().tensors().to_vec() {
-            let values = tensors.f32(&tensor.name, tensor.len(), &file)?;
-            model.params_mut()[tensor.range()].copy_from_slice(&values);
-        }
+        let weights = weights::read(&folder.join(MODEL), model.layout(), None)
+            .map_err(|e| e.advise(&format!("delete {} to train anew", folder.display())))?;
+        model.params_mut().copy_from_slice(&weights);
         Ok(Some(Run { result, model }))
     }
 
-    fn threads(&self) -> Result<usize> {
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn threads(&self) -> Result<usize> {
         self.threads.map_or_else(threads::available, threads::check)
     }
 
-    fn run_watched(
+    pub(super) fn run_watched(
         &self,
         config: &RunConfig,
         data: &Dataset,
-        (label, row): (&str, Option<SweepRow<'_>>),
+        mut watcher: Box<dyn Watcher + '_>,
         threads: usize,
     ) -> Result<Run> {
-        let fresh = Trainer::new(config, data)?; // refuses nonsense before anything is written
+        let blank = Trainer::from_init(config, data)?; // refuses nonsense before anything is written
         let folder = self.path(config);
         fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
         let lock = File::create(folder.join("lock")).map_err(Error::io("create", folder.join("lock")))?;
         // A file system without locks is no reason not to train.
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-            println!("{label}another process is training this run; waiting for it");
+            watcher.tell("another process is training this run; waiting for it");
             lock.lock().map_err(Error::io("lock", folder.join("lock")))?;
         }
         if let Some(run) = self.read(config)? {
@@ -304,48 +157,38 @@ impl RunStore {
         let _training = Training::begin();
         remove_scraps(&folder)?;
         let path = folder.join("checkpoint.safetensors");
-        let mut trainer = fresh;
-        if path.exists() {
-            trainer = checkpoint::load(config, data, &path)?;
-            println!("{label}going on from update {} of {}", trainer.updates(), trainer.total_updates());
-        }
+        let mut trainer = if path.exists() {
+            let trainer = checkpoint::load(config, data, &path)?;
+            watcher.tell(&format!("going on from update {} of {}", trainer.updates(), trainer.total_updates()));
+            trainer
+        } else {
+            match self.continue_shorter(config, data, blank.total_updates(), watcher.as_mut()) {
+                Some(trainer) => trainer,
+                None => self.fresh(config, data, blank)?,
+            }
+        };
         if trainer.flop_per_sample() * config.batch as f64 > WORTH_DIVIDING {
             trainer = trainer.on_threads(threads)?;
         }
-        let outcome = self.fit(&mut trainer, data, (label, row), &path);
-        let (complete, stopped) = match outcome {
-            Ok(Outcome::Finished) => (true, None),
-            Ok(Outcome::EarlyStopped(reason)) => (true, Some(reason)),
-            Ok(Outcome::Stopped(reason)) => {
+        let outcome = self.fit(&mut trainer, data, watcher.as_mut(), &path);
+        let outcome = outcome.and_then(|outcome| {
+            if matches!(outcome, Outcome::Stopped(_)) {
                 checkpoint::save(&trainer, &path)?;
-                (false, Some(reason))
             }
-            Err(error @ Error::NonFinite { .. }) => {
+            result_of(&mut trainer, data, &outcome).map(|result| (outcome, result))
+        });
+        let (outcome, result) = match outcome {
+            Err(error @ Error::Diverged { .. }) => {
+                checkpoint::save(&trainer, &path)?;
                 write_tensors(&folder.join("last_good.safetensors"), &model_file(config, trainer.model()))?;
                 return Err(error);
             }
-            Err(error) => return Err(error),
-        };
-        let (valid, test) = if stopped.as_deref() == Some(Training::INTERRUPTED) {
-            let unknown = Bound::new(f64::NAN, f64::NAN);
-            (trainer.history().last().map_or(unknown, |record| record.valid), unknown)
-        } else {
-            let bound = |split, images| finite(split, &trainer, trainer.evaluate(images, config.evaluation)?);
-            (bound("validation", &data.valid)?, bound("test", &data.test)?)
-        };
-        let result = RunResult {
-            config: config.clone(),
-            dataset: (data.name.clone(), data.sha256.clone()),
-            history: trainer.history().clone(),
-            valid,
-            test,
-            stopped,
-            git_commit: git_commit(),
-            seconds: trainer.seconds(),
+            made => made?,
         };
         let run = Run { result, model: trainer.model().clone() };
-        if complete {
-            write_tensors(&folder.join("model.safetensors"), &model_file(config, &run.model))?;
+        if !matches!(outcome, Outcome::Stopped(_)) {
+            write_tensors(&folder.join(MODEL), &model_file(config, &run.model))?;
+            self.keep_end(&trainer)?;
             let json = serde_json::to_vec_pretty(&run.result).map_err(|e| Error::config("result", e.to_string()))?;
             write_atomic(&folder.join("result.json"), &json)?;
             if path.exists() {
@@ -355,53 +198,66 @@ impl RunStore {
         Ok(run)
     }
 
+    /// Before the first update, with the weights that the configuration says.
+    fn fresh(&self, config: &RunConfig, data: &Dataset, blank: Trainer) -> Result<Trainer> {
+        match &config.start {
+            None => Ok(blank),
+            Some(Origin::File { .. }) => Trainer::new(config, data),
+            Some(Origin::Run(hash)) => {
+                let path = self.folder.join(hash).join(MODEL);
+                if !path.exists() {
+                    let reason =
+                        format!("is run {hash}, which is not finished in {}; make it first", self.folder.display());
+                    return Err(Error::config("start", reason));
+                }
+                let weights = weights::read(&path, blank.model().layout(), None)?;
+                Trainer::with_weights(config, data, &weights)
+            }
+        }
+    }
+
     fn fit(
         &self,
         trainer: &mut Trainer,
         data: &Dataset,
-        (label, row): (&str, Option<SweepRow<'_>>),
+        watcher: &mut dyn Watcher,
         checkpoint: &Path,
     ) -> Result<Outcome> {
         let mut checkpointer = Checkpointer::new(checkpoint, u64::MAX, self.checkpoint_every);
-        let (mut stop, mut progress, mut row) = (self.stop.clone(), Progress::new(label, self.progress_lines), row);
-        let mut observers: Vec<&mut dyn Observer> = vec![&mut checkpointer, &mut stop];
-        match &mut row {
-            Some(row) => observers.push(row),
-            None if self.progress_lines > 0 => observers.push(&mut progress),
-            None => {}
-        }
-        trainer.fit(data, &mut observers)
+        let mut stop = self.stop.clone();
+        trainer.fit(data, &mut [&mut checkpointer, &mut stop, watcher])
     }
+}
+
+/// What a training gave that ended so. An interrupted one is to stop at once: it has no bound of its own.
+fn result_of(trainer: &mut Trainer, data: &Dataset, outcome: &Outcome) -> Result<RunResult> {
+    let stopped = match outcome {
+        Outcome::Finished => None,
+        Outcome::EarlyStopped(reason) | Outcome::Stopped(reason) => Some(reason.clone()),
+    };
+    let (valid, test) = if stopped.as_deref() == Some(Training::INTERRUPTED) {
+        let unknown = Bound::new(f64::NAN, f64::NAN);
+        (trainer.history().last().map_or(unknown, |record| record.valid), unknown)
+    } else {
+        (finite("validation", trainer, &data.valid)?, finite("test", trainer, &data.test)?)
+    };
+    Ok(RunResult {
+        config: trainer.config().clone(),
+        dataset: (data.name.clone(), data.sha256.clone()),
+        history: trainer.history().clone(),
+        valid,
+        test,
+        stopped,
+        git_commit: git_commit(),
+        seconds: trainer.seconds(),
+    })
 }
 
 /// A bound that can be stored, or the error that says which one cannot.
-fn finite(split: &str, trainer: &Trainer, bound: Bound) -> Result<Bound> {
+fn finite(split: &str, trainer: &mut Trainer, images: &Images) -> Result<Bound> {
+    let bound = trainer.evaluate(images, trainer.config().evaluation)?;
     if bound.bound.is_finite() {
         return Ok(bound);
     }
-    Err(Error::NonFinite { step: trainer.updates(), quantity: format!("the {split} bound"), value: bound.bound })
-}
-
-fn model_file(config: &RunConfig, model: &Vae<f32>) -> TensorFile {
-    let mut file = TensorFile::new(config.to_json().to_string());
-    for tensor in model.layout().tensors() {
-        file.push_f32(&tensor.name, &tensor.shape, &model.params()[tensor.range()]);
-    }
-    file
-}
-
-/// [`RunStore::run`] in the usual store.
-///
-/// # Errors
-/// As there.
-pub fn run(config: &RunConfig) -> Result<Run> {
-    RunStore::open().run(config)
-}
-
-/// [`RunStore::run_all`] in the usual store.
-///
-/// # Errors
-/// As there.
-pub fn run_all(configs: &[RunConfig]) -> Result<Vec<Run>> {
-    RunStore::open().run_all(configs)
+    Err(trainer.diverged(trainer.updates(), format!("the {split} bound"), bound.bound))
 }

@@ -1,8 +1,7 @@
-//! Numbers out of several runs.
+//! Numbers out of one run and out of several.
 
-use super::store::Run;
-use crate::figures::Curve;
-use crate::{Error, Result};
+use super::result::Run;
+use crate::kernel::Training;
 
 /// A final number of a run, nats per datapoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,35 +51,75 @@ pub fn means(runs: &[Run], latent: &[usize], quantity: Quantity) -> Vec<f64> {
         .collect()
 }
 
-/// The mean learning curve of runs that differ by their seed, with a band of one standard deviation if there are several.
-///
-/// # Errors
-/// [`Error::Shape`] if there are none, or their records are at different sample counts.
-pub fn mean_curve(label: impl Into<String>, runs: &[Run]) -> Result<Curve> {
-    let samples = runs.first().map(|r| r.history().samples()).unwrap_or_default();
-    if samples.is_empty() || runs.iter().any(|r| r.history().samples() != samples) {
-        let found = format!("{} runs", runs.len());
-        return Err(Error::Shape { what: "runs", expected: "runs with records at the same samples".into(), found });
+/// Means and standard deviations over runs, one of each for every place of the series that `of` gives; all as long as
+/// the shortest.
+pub(crate) fn moments(runs: &[Run], of: fn(&Run) -> Vec<f64>) -> Vec<(f64, f64)> {
+    let all: Vec<Vec<f64>> = runs.iter().map(of).collect();
+    let n = all.len() as f64;
+    (0..all.iter().map(Vec::len).min().unwrap_or(0))
+        .map(|k| {
+            let mean = all.iter().map(|v| v[k]).sum::<f64>() / n;
+            let sd = (all.iter().map(|v| (v[k] - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
+            (mean, sd)
+        })
+        .collect()
+}
+
+/// "−105.30", or "−105.30 ± 0.12 (3)": the mean, and for several values their standard deviation and number.
+pub fn mean_sd(values: &[f64], decimals: usize) -> String {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let number = |v: f64| format!("{v:.decimals$}").replace('-', "−");
+    match values.len() {
+        0 => "–".into(),
+        1 => number(mean),
+        count => {
+            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+            format!("{} ± {} ({count})", number(mean), number(variance.sqrt()))
+        }
     }
-    let moments = |f: fn(&Run) -> Vec<f64>| {
-        let all: Vec<Vec<f64>> = runs.iter().map(f).collect();
-        let n = all.len() as f64;
-        (0..samples.len())
-            .map(|k| {
-                let mean = all.iter().map(|v| v[k]).sum::<f64>() / n;
-                let sd = (all.iter().map(|v| (v[k] - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
-                (mean, sd)
-            })
-            .collect::<Vec<_>>()
-    };
-    let (train, held_out) = (moments(|r| r.history().train()), moments(|r| r.history().valid()));
-    let band = |m: &[(f64, f64)]| (runs.len() > 1).then(|| m.iter().map(|(mean, sd)| (mean - sd, mean + sd)).collect());
-    Ok(Curve {
-        label: label.into(),
-        samples,
-        train_band: band(&train),
-        held_out_band: band(&held_out),
-        train: train.iter().map(|m| m.0).collect(),
-        held_out: held_out.iter().map(|m| m.0).collect(),
-    })
+}
+
+impl Run {
+    /// Two lines: what it was, and where it ended.
+    pub fn summary(&self) -> String {
+        let (c, r) = (&self.result.config, &self.result);
+        let samples = r.history.last().map_or(0, |r| r.samples);
+        let [train, valid, test] = [Quantity::Train, Quantity::Valid, Quantity::Test].map(|q| match q.of(self) {
+            unknown if unknown.is_nan() => "–".to_owned(),
+            bound => mean_sd(&[bound], 2),
+        });
+        let stopped = match r.stopped.as_deref() {
+            None => String::new(),
+            Some(Training::INTERRUPTED) => {
+                " (stopped early: interrupted; run the cell again to go on from here)".to_owned()
+            }
+            Some(why) => format!(" (stopped: {why})"),
+        };
+        format!(
+            "{}, N_z {}, {} estimator, seed {}, {samples} samples{stopped}\n\
+             lower bound in nats per datapoint: train {train} · validation {valid} · test {test}",
+            r.dataset.0,
+            c.model.latent,
+            c.estimator.form.get().label(),
+            c.seed
+        )
+    }
+
+    /// Shows the summary under a notebook cell.
+    pub fn evcxr_display(&self) {
+        println!("{}", self.summary());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_name_their_number() {
+        assert_eq!(mean_sd(&[-105.304], 2), "−105.30");
+        assert_eq!(mean_sd(&[1.0, 3.0], 1), "2.0 ± 1.4 (2)");
+        assert_eq!(mean_sd(&[], 1), "–");
+    }
 }

@@ -1,10 +1,15 @@
 //! Algorithm 1: training, its history, its observers and its checkpoints.
 
 pub mod checkpoint;
+mod evaluate;
+mod fit;
 pub mod history;
+mod longer;
 pub mod observer;
 pub mod trainer;
+pub(crate) mod weights;
 
-pub use history::{History, Record, RecordAt};
-pub use observer::{Control, Event, Observer, Progress};
-pub use trainer::{Outcome, Trainer};
+pub use evaluate::evaluate;
+pub use history::{History, Record};
+pub use observer::{Control, Observer, Outcome};
+pub use trainer::{Event, Trainer};

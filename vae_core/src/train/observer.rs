@@ -1,31 +1,22 @@
-//! Observers: what may look at a run while it trains, and stop it.
+//! Observers: what may look at a run while it trains, and stop it; and how it ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::checkpoint;
-use super::history::Record;
-use super::trainer::{Outcome, Trainer};
-use crate::estimators::Bound;
-use crate::live::{self, LiveRun, Pace};
+use super::trainer::{Event, Trainer};
 use crate::{Error, Result};
 
-/// What an observer is told after each update.
-#[derive(Clone, Copy, Debug)]
-pub struct Event {
-    /// Updates made, this one included.
-    pub updates: u64,
-    /// Training samples seen.
-    pub samples: u64,
-    /// Samples at which the run ends.
-    pub total_samples: u64,
-    /// Whether this update ended an epoch.
-    pub epoch_end: bool,
-    /// The bound of this minibatch, before the update.
-    pub minibatch: Bound,
-    /// The record, if one was taken.
-    pub record: Option<Record>,
+/// How a call of [`Trainer::fit`] ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The budget is spent.
+    Finished,
+    /// The configuration's early stopping ended it, for this reason.
+    EarlyStopped(String),
+    /// An observer stopped it, for this reason; `fit` again goes on.
+    Stopped(String),
 }
 
 /// What an observer wants.
@@ -50,67 +41,6 @@ pub trait Observer: Send {
 
     /// Called at the end of a [`Trainer::fit`], however it ends.
     fn end(&mut self, _outcome: Result<&Outcome, &Error>, _trainer: &Trainer) {}
-}
-
-/// Shows how a run goes on: a learning curve and a progress bar in a kernel that shows such ([`crate::live`]). Anywhere
-/// else, it prints a line now and then, at most about `lines` a run, and none in the first two seconds.
-#[derive(Clone, Debug)]
-pub struct Progress {
-    label: String,
-    every: f64,
-    next: f64,
-    pace: Option<Pace>,
-    live: Option<LiveRun>,
-}
-
-impl Progress {
-    /// With a label before each line.
-    pub fn new(label: impl Into<String>, lines: u32) -> Self {
-        let every = 1.0 / f64::from(lines.max(1));
-        Self { label: label.into(), every, next: 0.0, pace: None, live: None }
-    }
-
-    fn print(&mut self, event: &Event, trainer: &Trainer) {
-        let now = Instant::now();
-        let pace = self.pace.get_or_insert_with(|| Pace::new(now, event.samples));
-        pace.update(now, event);
-        let done = event.samples as f64 / event.total_samples.max(1) as f64;
-        if done < self.next || pace.elapsed(now) < Duration::from_secs(2) {
-            return;
-        }
-        self.next = done + self.every;
-        let (rate, left) = (pace.rate(), pace.left(event.total_samples - event.samples, trainer.records_left()));
-        let valid = trainer.history().last().map_or(String::new(), |r| format!(" · valid {:.2}", r.valid.bound));
-        println!(
-            "{}{:3.0} % · {} samples · train {:.2}{valid} · {:.1} k samples/s · {left} left",
-            self.label,
-            100.0 * done,
-            event.samples,
-            trainer.running_train_bound().bound,
-            rate / 1e3,
-        );
-    }
-}
-
-impl Observer for Progress {
-    fn begin(&mut self, trainer: &Trainer) {
-        self.live = live::enabled().then(|| LiveRun::new(&self.label, trainer));
-        self.pace = Some(Pace::new(Instant::now(), trainer.samples()));
-    }
-
-    fn observe(&mut self, event: &Event, trainer: &Trainer) -> Result<Control> {
-        match &mut self.live {
-            Some(live) => live.observe(event, trainer),
-            None => self.print(event, trainer),
-        }
-        Ok(Control::Continue)
-    }
-
-    fn end(&mut self, outcome: Result<&Outcome, &Error>, trainer: &Trainer) {
-        if let Some(live) = &mut self.live {
-            live.end(outcome, trainer);
-        }
-    }
 }
 
 /// Writes a checkpoint every so many epochs or so many seconds, whichever comes first.

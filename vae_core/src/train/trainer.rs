@@ -1,39 +1,57 @@
 //! Algorithm 1: pick M datapoints, estimate the bound and its gradient, step uphill; until the budget is spent.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ndarray::Array2;
 use rayon::ThreadPool;
 
+use super::evaluate::{Gather, evaluate};
 use super::history::{History, Record};
-use super::observer::{Control, Event, Observer};
+use super::weights;
+use crate::config::{Origin, RunConfig};
 use crate::data::batches::Batches;
 use crate::data::dataset::{Dataset, Images};
 use crate::data::preprocess::Preprocessor;
 use crate::estimators::{Bound, Estimator};
-use crate::live::Training;
 use crate::models::Vae;
 use crate::nn::Mlp;
 use crate::nn::dense::Dense;
 use crate::numeric::isa;
 use crate::optim::Optimiser;
 use crate::rng::{Stream, rng};
-use crate::runs::config::RunConfig;
 use crate::step::{Ascent, Batch, StepSettings, Workspace};
 use crate::threads;
 use crate::weights::Scaling;
 use crate::{Error, Result};
 
-/// How a call of [`Trainer::fit`] ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The budget is spent.
-    Finished,
-    /// The configuration's early stopping ended it, for this reason.
-    EarlyStopped(String),
-    /// An observer stopped it, for this reason; `fit` again goes on.
-    Stopped(String),
+/// What an update was.
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    /// Updates made, this one included.
+    pub updates: u64,
+    /// Training samples seen.
+    pub samples: u64,
+    /// Samples at which the run ends.
+    pub total_samples: u64,
+    /// Whether this update ended an epoch.
+    pub epoch_end: bool,
+    /// The bound of this minibatch, before the update.
+    pub minibatch: Bound,
+    /// The record, if one was taken.
+    pub record: Option<Record>,
+}
+
+/// Reconstruction, KL of z and KL of the weights.
+pub(super) type Parts = [f64; 3];
+
+/// What a divergence puts back: the state at the last record, whose validation bound was finite (at first, the start).
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    params: Vec<f32>,
+    slots: Vec<Vec<f32>>,
+    window: Vec<Parts>,
+    updates: u64,
 }
 
 /// A run under way: model, optimiser, position and history. A pure function of its configuration and the data.
@@ -52,11 +70,10 @@ pub struct Trainer {
     x: Vec<f32>,
     /// The same as the encoder sees it; empty without corruption.
     corrupted: Vec<f32>,
-    /// (reconstruction, KL) of the last epoch's minibatches; update u is in slot u mod length.
-    window: Vec<[f64; 2]>,
+    /// The parts of the bound of the last epoch's minibatches; update u is in slot u mod length.
+    window: Vec<Parts>,
     history: History,
-    /// The parameters at the last record, whose validation bound was finite (at first, the initial ones).
-    last_good: Vec<f32>,
+    kept: Kept,
     seconds: f64,
     updates: u64,
     next_record: u64,
@@ -68,9 +85,49 @@ impl Trainer {
     /// Before the first update.
     ///
     /// # Errors
-    /// [`Error::Config`] if the configuration makes no sense or belongs to another data set, or if `VAEB_ISA` names no path of
-    /// this machine.
+    /// [`Error::Config`] if the configuration makes no sense or belongs to another data set, if `VAEB_ISA` names no path of
+    /// this machine, or if it starts from the weights of a run: only a store has those, see
+    /// [`with_weights`](Self::with_weights). [`Error::Io`], [`Error::Checkpoint`] if it starts from a file that cannot be used.
     pub fn new(config: &RunConfig, data: &Dataset) -> Result<Self> {
+        let trainer = Self::from_init(config, data)?;
+        match &config.start {
+            None => Ok(trainer),
+            Some(Origin::File { path, sha256 }) => {
+                let weights = weights::read(Path::new(path), trainer.model.layout(), Some(sha256))?;
+                trainer.starting_from(&weights)
+            }
+            Some(Origin::Run(hash)) => Err(Error::config(
+                "start",
+                format!("is run {hash}, which a store has: use `RunStore::run`, or `Trainer::with_weights`"),
+            )),
+        }
+    }
+
+    /// Before the first update, with these parameters, in the order of the model's layout, whatever the configuration says of
+    /// its start.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`Error::Shape`] if there are not as many as the model has.
+    pub fn with_weights(config: &RunConfig, data: &Dataset, weights: &[f32]) -> Result<Self> {
+        Self::from_init(config, data)?.starting_from(weights)
+    }
+
+    fn starting_from(mut self, weights: &[f32]) -> Result<Self> {
+        let (expected, found) = (self.model.params().len(), weights.len());
+        if expected != found {
+            let (expected, found) = (format!("{expected} values"), format!("{found}"));
+            return Err(Error::Shape { what: "weights to start from", expected, found });
+        }
+        self.model.params_mut().copy_from_slice(weights);
+        self.keep();
+        Ok(self)
+    }
+
+    /// Before the first update, with the weights that the seed draws, whatever the configuration says of its start.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn from_init(config: &RunConfig, data: &Dataset) -> Result<Self> {
         if config.data != data.config {
             return Err(Error::config(
                 "data",
@@ -87,7 +144,7 @@ impl Trainer {
         let batches = Batches::new(n, config.batch, config.batches, config.seed)?;
         let ws = Workspace::new(&model, &config.estimator, config.batch, true)?.in_precision(config.precision);
         let corrupted = if config.model.corruption.get::<f32>().is_none() { 0 } else { config.batch * data.dim() };
-        let window = vec![[0.0; 2]; batches.batches_per_epoch() as usize];
+        let window = vec![[0.0; 3]; batches.batches_per_epoch() as usize];
         let mut trainer = Self {
             optimiser: Optimiser::init(config.optimiser, model.layout().len())?,
             preprocess: config.preprocess.prepare(),
@@ -98,7 +155,7 @@ impl Trainer {
             x: vec![0.0; config.batch * data.dim()],
             corrupted: vec![0.0; corrupted],
             config: config.clone(),
-            last_good: model.params().to_vec(),
+            kept: Kept::default(),
             seconds: 0.0,
             model,
             batches,
@@ -114,6 +171,7 @@ impl Trainer {
             return Err(Error::config("budget", format!("{:?} is less than one minibatch of {m}", config.budget)));
         }
         trainer.schedule_record();
+        trainer.keep();
         Ok(trainer)
     }
 
@@ -136,65 +194,10 @@ impl Trainer {
         self.threads
     }
 
-    /// Trains until the budget is spent, the early stopping of the configuration applies, an observer stops it, or SIGINT
-    /// (Interrupt in a notebook, Ctrl-C) does: model and history are then those after the last update.
-    ///
-    /// # Errors
-    /// [`Error::NonFinite`] if a bound or the gradient is not finite; the model then holds the parameters of the last
-    /// record, the last that are known to be good. Errors of the observers.
-    pub fn fit(&mut self, data: &Dataset, observers: &mut [&mut dyn Observer]) -> Result<Outcome> {
-        let training = Training::begin();
-        for observer in observers.iter_mut() {
-            observer.begin(self);
-        }
-        // The whole loop on the pool's threads: to enter it anew at each step would cost more than 50 µs.
-        let outcome = match self.pool.clone() {
-            Some(pool) => pool.install(|| threads::keep_awake(|| self.fit_while(&training, data, observers))),
-            None => self.fit_while(&training, data, observers),
-        };
-        for observer in observers.iter_mut() {
-            observer.end(outcome.as_ref(), self);
-        }
-        outcome
-    }
-
-    fn fit_while(
-        &mut self,
-        training: &Training,
-        data: &Dataset,
-        observers: &mut [&mut dyn Observer],
-    ) -> Result<Outcome> {
-        while self.updates < self.total_updates() {
-            if let Some(reason) = self.early_stop() {
-                return Ok(Outcome::EarlyStopped(reason));
-            }
-            if training.interrupted() {
-                return Ok(Outcome::Stopped(Training::INTERRUPTED.into()));
-            }
-            let event = self.step(data)?;
-            let mut stop = None;
-            for observer in observers.iter_mut() {
-                if let Control::Stop(reason) = observer.observe(&event, self)? {
-                    stop.get_or_insert(reason);
-                }
-            }
-            if let Some(reason) = stop {
-                return Ok(Outcome::Stopped(reason));
-            }
-        }
-        Ok(Outcome::Finished)
-    }
-
-    /// Why to stop here, if a record was just taken and the configuration's rule says so.
-    fn early_stop(&self) -> Option<String> {
-        let here = self.history.last().is_some_and(|record| record.updates == self.updates);
-        self.config.early_stop.filter(|_| here).and_then(|rule| rule.reason(&self.history))
-    }
-
     /// One update.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] as [`fit`](Self::fit).
+    /// [`Error::Diverged`] as [`fit`](Self::fit).
     pub fn step(&mut self, data: &Dataset) -> Result<Event> {
         match self.pool.clone() {
             Some(pool) => pool.install(|| self.step_here(data)),
@@ -230,21 +233,14 @@ impl Trainer {
         };
         let (model, ws, optimiser) = (&mut self.model, &mut self.ws, &mut self.optimiser);
         let minibatch = match self.ascent.step(model, batch, ws, optimiser, settings) {
-            Err(error @ Error::NonFinite { .. }) => {
-                self.model.params_mut().copy_from_slice(&self.last_good);
-                return Err(error);
-            }
+            Err(Error::NonFinite { step, quantity, value }) => return Err(self.diverged(step, quantity, value)),
             bound => bound?,
         };
 
         let slot = (update % self.window.len() as u64) as usize;
-        self.window[slot] = [minibatch.reconstruction, minibatch.kl];
+        self.window[slot] = [minibatch.reconstruction, minibatch.kl, 0.0];
         self.updates += 1;
-        let record = if self.updates == self.next_record || self.updates == self.total_updates() {
-            Some(self.record(data)?)
-        } else {
-            None
-        };
+        let record = if self.updates == self.next_record { Some(self.record(data)?) } else { None };
         self.seconds += start.elapsed().as_secs_f64();
         Ok(Event {
             updates: self.updates,
@@ -259,22 +255,58 @@ impl Trainer {
     fn record(&mut self, data: &Dataset) -> Result<Record> {
         let valid = self.evaluate(&data.valid, self.config.evaluation)?;
         if !valid.bound.is_finite() {
-            self.model.params_mut().copy_from_slice(&self.last_good);
-            let quantity = "the validation bound".into();
-            return Err(Error::NonFinite { step: self.updates, quantity, value: valid.bound });
+            return Err(self.diverged(self.updates, "the validation bound".into(), valid.bound));
         }
-        self.last_good.copy_from_slice(self.model.params());
         let samples = self.samples();
         let record = Record { updates: self.updates, samples, train: self.running_train_bound(), valid };
         self.history.records.push(record);
         self.schedule_record();
+        self.keep();
         Ok(record)
     }
 
+    /// Takes the present state as the one that a divergence puts back.
+    fn keep(&mut self) {
+        let kept = &mut self.kept;
+        kept.params.clear();
+        kept.params.extend_from_slice(self.model.params());
+        kept.slots.resize_with(self.optimiser.slots().len(), Vec::new);
+        for (kept, (_, slot)) in kept.slots.iter_mut().zip(self.optimiser.slots()) {
+            kept.clone_from(slot);
+        }
+        kept.window.clone_from(&self.window);
+        kept.updates = self.updates;
+    }
+
+    /// Puts all back to what is kept, and says so.
+    pub(crate) fn diverged(&mut self, step: u64, quantity: String, value: f64) -> Error {
+        let kept = std::mem::take(&mut self.kept);
+        self.put(&kept);
+        self.kept = kept;
+        Error::Diverged { step, quantity, value, kept: self.updates }
+    }
+
+    /// The history is not part of it: no record is written that is not kept.
+    fn put(&mut self, state: &Kept) {
+        self.model.params_mut().copy_from_slice(&state.params);
+        for ((_, mine), saved) in self.optimiser.slots_mut().iter_mut().zip(&state.slots) {
+            mine.copy_from_slice(saved);
+        }
+        self.optimiser.set_updates(state.updates);
+        self.window.copy_from_slice(&state.window);
+        self.updates = state.updates;
+        self.schedule_record();
+    }
+
     fn schedule_record(&mut self) {
-        let m = self.config.batch as u64;
-        let total = self.total_updates();
-        self.next_record = self.config.record.next(self.updates, m, self.batches.batches_per_epoch(), total);
+        self.next_record = self.record_after(self.updates);
+    }
+
+    /// The first update after this one at which a record is taken: one that the configuration names, or the last.
+    pub(super) fn record_after(&self, updates: u64) -> u64 {
+        let (m, per_epoch, total) = (self.config.batch as u64, self.batches.batches_per_epoch(), self.total_updates());
+        let due = self.config.record.next(updates, m, per_epoch, total);
+        if updates < total { due.min(total) } else { due }
     }
 
     /// The bound on a split, preprocessed as in training, with noise from the evaluation stream of the run's seed.
@@ -326,10 +358,10 @@ impl Trainer {
 
     /// Records still to be taken (100 001 stands for more, too).
     pub fn records_left(&self) -> u64 {
-        let (m, per_epoch, total) = (self.config.batch as u64, self.batches.batches_per_epoch(), self.total_updates());
-        let next = |update: &u64| Some(self.config.record.next(*update, m, per_epoch, total));
-        let before_the_end = std::iter::successors(Some(self.next_record), next).take_while(|&update| update < total);
-        before_the_end.take(100_000).count() as u64 + u64::from(self.updates < total)
+        let next = |update: &u64| Some(self.record_after(*update));
+        let due =
+            std::iter::successors(Some(self.next_record), next).take_while(|update| *update <= self.total_updates());
+        due.take(100_001).count() as u64
     }
 
     /// Floating-point operations of the dense products of an update, per training sample: two for each multiply-add,
@@ -352,74 +384,29 @@ impl Trainer {
         &self.optimiser
     }
 
+    /// The threads of a step; none for one.
+    pub(super) fn pool(&self) -> Option<Arc<ThreadPool>> {
+        self.pool.clone()
+    }
+
     pub(super) fn dataset_sha256(&self) -> &str {
         &self.dataset_sha256
     }
 
-    pub(super) fn window(&self) -> &[[f64; 2]] {
+    pub(super) fn window(&self) -> &[Parts] {
         &self.window
     }
 
     /// Puts back what a checkpoint holds; lengths were checked by the caller.
     pub(super) fn restore(
         &mut self,
-        params: &[f32],
-        slots: &[Vec<f32>],
-        window: &[[f64; 2]],
+        (params, slots): (Vec<f32>, Vec<Vec<f32>>),
+        window: Vec<Parts>,
         history: History,
         (updates, seconds): (u64, f64),
     ) {
-        self.last_good.copy_from_slice(params);
-        self.seconds = seconds;
-        self.model.params_mut().copy_from_slice(params);
-        for ((_, mine), saved) in self.optimiser.slots_mut().iter_mut().zip(slots) {
-            mine.copy_from_slice(saved);
-        }
-        self.optimiser.set_updates(updates);
-        self.window.copy_from_slice(window);
-        self.history = history;
-        self.updates = updates;
-        self.schedule_record();
+        let state = Kept { params, slots, window, updates };
+        self.put(&state);
+        (self.kept, self.history, self.seconds) = (state, history, seconds);
     }
-}
-
-/// Fills a minibatch, each thread its share of the rows.
-#[derive(Clone, Copy)]
-struct Gather<'a> {
-    preprocess: &'a Preprocessor<f32>,
-    images: &'a Array2<u8>,
-    epoch: u64,
-}
-
-impl Gather<'_> {
-    fn rows(self, rows: &[usize], x: &mut [f32], threads: usize) -> Result<()> {
-        if threads <= 1 || rows.len() < 2 {
-            return self.preprocess.gather(self.images, rows, self.epoch, x);
-        }
-        let (left, right) = rows.split_at(rows.len() / 2);
-        let (x_left, x_right) = x.split_at_mut(left.len() * self.images.ncols());
-        let halves = (threads / 2, threads - threads / 2);
-        let (a, b) = threads::join(|| self.rows(left, x_left, halves.0), || self.rows(right, x_right, halves.1));
-        a.and(b)
-    }
-}
-
-/// The bound of a model on images, preprocessed, with noise from the evaluation stream of the seed, on so many threads. Dynamic binarisation
-/// is drawn as for epoch 0.
-///
-/// # Errors
-/// [`Error::Shape`] if the images do not fit the model.
-pub fn evaluate(
-    model: &Vae<f32>,
-    images: &Images,
-    pre: &Preprocessor<f32>,
-    e: Estimator,
-    (seed, threads): (u64, usize),
-) -> Result<Bound> {
-    model.elbo_of_blocks(images.len(), e, (seed, threads), |first, count| {
-        let rows: Vec<usize> = (first..first + count).collect();
-        let mut x = vec![0.0; count * images.pixels.ncols()];
-        pre.gather(&images.pixels, &rows, 0, &mut x)?;
-        Ok(x)
-    })
 }

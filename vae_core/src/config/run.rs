@@ -3,11 +3,16 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::budget::Budget;
+use super::early_stop::EarlyStop;
+use super::objective::{Objective, WeightPrior};
+use super::origin::Origin;
+use super::record::RecordAt;
 use crate::choices::is_default;
 use crate::corruption::CorruptionConfig;
 use crate::data::batches::BatchScheme;
 use crate::data::dataset::{DatasetConfig, DatasetKind};
-use crate::data::preprocess::Preprocess;
+use crate::data::preprocess::{Preprocess, Scale};
 use crate::estimators::{Estimator, Form, KlWeight};
 use crate::likelihoods::{LikelihoodConfig, PixelMean};
 use crate::models::ModelConfig;
@@ -15,116 +20,8 @@ use crate::numeric::Precision;
 use crate::optim::{OptimiserConfig, Schedule};
 use crate::posteriors::PosteriorConfig;
 use crate::priors::PriorConfig;
-use crate::train::{History, RecordAt};
 use crate::weights::WeightsConfig;
 use crate::{Error, Result};
-
-/// When a run ends. Whole updates: what is left of a minibatch is dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Budget {
-    /// After so many training samples (the x axis of the report's figures).
-    Samples(u64),
-    /// After so many passes over the data.
-    Epochs(u64),
-    /// After so many updates.
-    Updates(u64),
-}
-
-impl Budget {
-    /// In samples, for minibatches of `m` and so many of them in an epoch.
-    pub fn samples(self, m: usize, per_epoch: u64) -> u64 {
-        let m = m as u64;
-        match self {
-            Self::Samples(samples) => samples / m * m,
-            Self::Epochs(epochs) => epochs.saturating_mul(per_epoch).saturating_mul(m),
-            Self::Updates(updates) => updates.saturating_mul(m),
-        }
-    }
-}
-
-/// The scale of what is ascended. It matters where the optimiser has an ε.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Objective {
-    /// Mean over the minibatch: the bound per datapoint (the authors' V0).
-    #[default]
-    PerDatapoint,
-    /// Sum over the minibatch (the authors' V1).
-    Minibatch,
-    /// Eqs. 8–9 as printed: N/M times the sum, the estimate for the whole data set.
-    Dataset,
-}
-
-impl Objective {
-    /// The factor on the gradient of the bound per datapoint.
-    pub fn scale(self, n: usize, m: usize) -> f64 {
-        match self {
-            Self::PerDatapoint => 1.0,
-            Self::Minibatch => m as f64,
-            Self::Dataset => n as f64,
-        }
-    }
-}
-
-/// A Gaussian prior on all weights and biases θ, added to the objective.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WeightPrior {
-    /// None.
-    #[default]
-    None,
-    /// θ ~ N(0, 1/λ), at its right weight: −λ‖θ‖² / (2N) per datapoint.
-    Gaussian {
-        /// λ.
-        precision: f64,
-    },
-    /// What the authors' later code (V1) did: −½‖θ‖² against the sum over one minibatch, so −‖θ‖² / (2M) per datapoint:
-    /// N/M times too strong (500 times on MNIST, 15 times on Frey Face).
-    AuthorsMisscaled,
-}
-
-impl WeightPrior {
-    /// c in −c‖θ‖²/2 per datapoint.
-    pub fn per_datapoint(self, n: usize, m: usize) -> f64 {
-        match self {
-            Self::None => 0.0,
-            Self::Gaussian { precision } => precision / n as f64,
-            Self::AuthorsMisscaled => 1.0 / m as f64,
-        }
-    }
-}
-
-/// Stops a run when the validation bound has not risen for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EarlyStop {
-    /// Records without a rise.
-    pub patience: u64,
-    /// What counts as a rise, nats per datapoint.
-    pub min_delta: f64,
-}
-
-impl EarlyStop {
-    /// Why a run with this history should stop, if it should.
-    pub fn reason(&self, history: &History) -> Option<String> {
-        let (mut best, mut waited) = (f64::NEG_INFINITY, 0);
-        for record in &history.records {
-            if record.valid.bound > best + self.min_delta || best == f64::NEG_INFINITY {
-                (best, waited) = (record.valid.bound, 0);
-            } else {
-                waited += 1;
-            }
-        }
-        (waited >= self.patience).then(|| format!("the validation bound has not risen for {waited} records"))
-    }
-
-    fn validate(&self) -> Result<()> {
-        if self.patience > 0 && self.min_delta.is_finite() {
-            return Ok(());
-        }
-        Err(Error::config("early_stop", format!("needs patience ≥ 1 and a finite min_delta, not {self:?}")))
-    }
-}
 
 /// Everything that determines a run. Two runs with equal configurations have equal results, bit for bit, on one CPU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -169,6 +66,10 @@ pub struct RunConfig {
     /// q(θ).
     #[serde(default, skip_serializing_if = "is_default")]
     pub weights: WeightsConfig,
+    /// The weights that it begins with; if `None`, the seed draws them as the model's `init` says. Not written down where it is
+    /// the default, as the precision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Origin>,
 }
 
 /// Part of the hash: raise it when the same configuration gives another result than before.
@@ -184,7 +85,7 @@ impl RunConfig {
         let hidden = if faces { 200 } else { 500 };
         let likelihood =
             if faces { LikelihoodConfig::gaussian(PixelMean::Sigmoid) } else { LikelihoodConfig::Bernoulli };
-        let scale = if faces { crate::data::preprocess::Scale::K255 } else { crate::data::preprocess::Scale::K256 };
+        let scale = if faces { Scale::K255 } else { Scale::K256 };
         Self {
             data,
             preprocess: Preprocess { scale, invert: faces, ..Preprocess::default() },
@@ -204,6 +105,7 @@ impl RunConfig {
             precision: Precision::F32,
             kl_weight: KlWeight::default(),
             weights: WeightsConfig::default(),
+            start: None,
         }
     }
 
@@ -277,6 +179,13 @@ impl RunConfig {
         self
     }
 
+    /// The same, beginning with given weights: `Origin::run(&run)` or `Origin::file(path)?`.
+    #[must_use]
+    pub fn warm_start(mut self, origin: Origin) -> Self {
+        self.start = Some(origin);
+        self
+    }
+
     /// Checks everything that can be checked without the data, for datapoints of width `d`.
     ///
     /// # Errors
@@ -292,10 +201,9 @@ impl RunConfig {
         if let Some(rule) = &self.early_stop {
             rule.validate()?;
         }
-        if let WeightPrior::Gaussian { precision } = self.weight_prior
-            && !(precision.is_finite() && precision >= 0.0)
-        {
-            return Err(Error::config("weight_prior.precision", format!("must be ≥ 0, not {precision}")));
+        self.weight_prior.validate()?;
+        if let Some(origin) = &self.start {
+            origin.validate()?;
         }
         let head = self
             .model
@@ -317,9 +225,41 @@ impl RunConfig {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// The name of the run in the store: SHA-256 of the canonical JSON, shortened to 16 hexadecimal digits.
+    /// The name of the run in the store: SHA-256 of the canonical JSON, shortened to 16 hexadecimal digits. Where a file of
+    /// weights lies is no part of it.
     pub fn hash(&self) -> String {
-        let digest = Sha256::digest(format!("{REVISION}:{}", self.to_json()));
-        digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+        hash_of(&self.determining())
     }
+
+    /// The same but for the budget: runs that agree in it are one run, followed for more or less long.
+    pub fn hash_but_budget(&self) -> String {
+        let mut json = self.determining();
+        if let Some(fields) = json.as_object_mut() {
+            fields.shift_remove("budget");
+        }
+        hash_of(&json)
+    }
+
+    /// Why a run of this configuration is not the beginning of that with a larger budget, if it is not. (Its records and
+    /// early stopping are another matter: they leave the parameters alone.)
+    pub fn bound_to_budget(&self) -> Option<&'static str> {
+        match self.schedule {
+            Schedule::Constant | Schedule::Stages(_) => None,
+            Schedule::Cosine { .. } => Some("the cosine of its step sizes spans the whole budget"),
+        }
+    }
+
+    /// The JSON without what does not determine the result.
+    fn determining(&self) -> serde_json::Value {
+        let mut json = self.to_json();
+        if let Some(file) = json.pointer_mut("/start/file").and_then(|file| file.as_object_mut()) {
+            file.shift_remove("path");
+        }
+        json
+    }
+}
+
+fn hash_of(json: &serde_json::Value) -> String {
+    let digest = Sha256::digest(format!("{REVISION}:{json}"));
+    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
 }

@@ -9,12 +9,12 @@ use serde::Serialize;
 pub const PREFIX: &str = "\u{1e}vaeb-live/1 ";
 
 /// Representations of one thing to show: MIME type → body (base64 for binary ones).
-pub(super) type Bundle = BTreeMap<&'static str, String>;
+pub(crate) type Bundle = BTreeMap<&'static str, String>;
 
 /// A marker; see the [module](super) for their meaning.
 #[derive(Serialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
-pub(super) enum Marker<'a> {
+pub(crate) enum Marker<'a> {
     Display { id: &'a str, data: &'a Bundle },
     Update { id: &'a str, data: &'a Bundle },
     Text { id: &'a str, text: &'a str },
@@ -24,7 +24,7 @@ pub(super) enum Marker<'a> {
 
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum State {
+pub(crate) enum State {
     Begin,
     End,
 }
@@ -36,7 +36,7 @@ impl Marker<'_> {
     }
 
     /// Prints the marker if someone reads markers: whole, whatever other threads print.
-    pub(super) fn emit(&self) {
+    pub(crate) fn emit(&self) {
         if !enabled() {
             return;
         }

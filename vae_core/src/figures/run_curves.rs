@@ -1,0 +1,36 @@
+//! Learning curves of runs.
+
+use super::curves::Curve;
+use crate::runs::Run;
+use crate::runs::summary::moments;
+use crate::{Error, Result};
+
+impl Run {
+    /// Its learning curve.
+    pub fn curve(&self, label: impl Into<String>) -> Curve {
+        let history = self.history();
+        Curve::new(label, history.samples(), history.train(), history.valid())
+    }
+}
+
+/// The mean learning curve of runs that differ by their seed, with a band of one standard deviation if there are several.
+///
+/// # Errors
+/// [`Error::Shape`] if there are none, or their records are at different sample counts.
+pub fn mean_curve(label: impl Into<String>, runs: &[Run]) -> Result<Curve> {
+    let samples = runs.first().map(|r| r.history().samples()).unwrap_or_default();
+    if samples.is_empty() || runs.iter().any(|r| r.history().samples() != samples) {
+        let found = format!("{} runs", runs.len());
+        return Err(Error::Shape { what: "runs", expected: "runs with records at the same samples".into(), found });
+    }
+    let (train, held_out) = (moments(runs, |r| r.history().train()), moments(runs, |r| r.history().valid()));
+    let band = |m: &[(f64, f64)]| (runs.len() > 1).then(|| m.iter().map(|(mean, sd)| (mean - sd, mean + sd)).collect());
+    Ok(Curve {
+        label: label.into(),
+        samples,
+        train_band: band(&train),
+        held_out_band: band(&held_out),
+        train: train.iter().map(|m| m.0).collect(),
+        held_out: held_out.iter().map(|m| m.0).collect(),
+    })
+}

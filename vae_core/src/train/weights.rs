@@ -1,0 +1,44 @@
+//! Weights out of a safetensors file, ours or one that NumPy or PyTorch wrote.
+
+use std::path::Path;
+
+use crate::data::files::sha256_hex;
+use crate::files::{TensorFile, read_at_most};
+use crate::nn::Layout;
+use crate::{Error, Result};
+
+/// What a header may need beside the values.
+const HEADER: u64 = 1 << 20;
+
+/// The parameters, in the order of the layout, out of a file with the layout's names and shapes in `f32`; if a SHA-256 is
+/// given, of the file that has it.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Checkpoint`] naming the tensor that is missing, of another shape or type, superfluous or not
+/// finite, and what was expected; or if the file is another than the one that was meant.
+pub(crate) fn read(path: &Path, layout: &Layout, sha256: Option<&str>) -> Result<Vec<f32>> {
+    let bytes = read_at_most(path, 4 * layout.len() as u64 + HEADER)?;
+    let unusable = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
+    if let Some(expected) = sha256 {
+        let found = sha256_hex([bytes.as_slice()]);
+        if found != expected {
+            return Err(unusable(format!(
+                "has changed: its SHA-256 is {found}, not {expected}; put the file back, or make its `Origin::file` anew"
+            )));
+        }
+    }
+    let file = TensorFile::parse(&bytes, path)?;
+    let names = || layout.tensors().iter().map(|tensor| tensor.name.as_str()).collect::<Vec<_>>().join(", ");
+    let mut params = vec![0.0; layout.len()];
+    for tensor in layout.tensors() {
+        let values = file.f32(&tensor.name, &tensor.shape, path)?;
+        if let Some(value) = values.iter().find(|v| !v.is_finite()) {
+            return Err(unusable(format!("tensor {} holds {value}, expected finite values", tensor.name)));
+        }
+        params[tensor.range()].copy_from_slice(&values);
+    }
+    match file.names().find(|name| layout.get(name).is_none()) {
+        Some(name) => Err(unusable(format!("tensor {name} is not one of this model, expected {}", names()))),
+        None => Ok(params),
+    }
+}
