@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ndarray::Array2;
 use rayon::ThreadPool;
 
 use super::history::{History, Record};
@@ -11,7 +10,9 @@ use super::observer::{Control, Event, Observer};
 use crate::data::batches::Batches;
 use crate::data::dataset::{Dataset, Images};
 use crate::data::preprocess::Preprocessor;
+use crate::data::values::Values;
 use crate::estimators::{Ascent, Bound, Estimator, Scaling, Workspace};
+use crate::likelihoods::LikelihoodConfig;
 use crate::live::Training;
 use crate::models::Vae;
 use crate::nn::Mlp;
@@ -63,7 +64,8 @@ impl Trainer {
     /// Before the first update.
     ///
     /// # Errors
-    /// [`Error::Config`] if the configuration makes no sense or belongs to another data set, or if `VAEB_ISA` names no path of
+    /// [`Error::Config`] if the configuration makes no sense, belongs to another data set or needs other values than it has,
+    /// or if `VAEB_ISA` names no path of
     /// this machine.
     pub fn new(config: &RunConfig, data: &Dataset) -> Result<Self> {
         if config.data != data.config {
@@ -76,6 +78,12 @@ impl Trainer {
         isa::check()?;
         if data.valid.is_empty() || data.test.is_empty() {
             return Err(Error::config("data.limit", "leaves no validation or test images; allow at least one of each"));
+        }
+        if config.model.likelihood == LikelihoodConfig::Bernoulli {
+            data.require_unit_interval("model.likelihood", "Bernoulli")?;
+        }
+        if config.preprocess.draws() {
+            data.require_unit_interval("preprocess.binarise", "a draw")?;
         }
         let n = data.train.len();
         let model = Vae::new(&config.model, data.dim(), config.seed)?;
@@ -134,8 +142,10 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::NonFinite`] if a bound or the gradient is not finite; the model then holds the parameters of the last
-    /// record, the last that are known to be good. Errors of the observers.
+    /// record, the last that are known to be good. [`Error::Config`] if `data` are not those of [`new`](Self::new). Errors
+    /// of the observers.
     pub fn fit(&mut self, data: &Dataset, observers: &mut [&mut dyn Observer]) -> Result<Outcome> {
+        self.require_same(data)?;
         let training = Training::begin();
         for observer in observers.iter_mut() {
             observer.begin(self);
@@ -187,12 +197,23 @@ impl Trainer {
     /// One update.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] as [`fit`](Self::fit).
+    /// As [`fit`](Self::fit).
     pub fn step(&mut self, data: &Dataset) -> Result<Event> {
+        self.require_same(data)?;
         match self.pool.clone() {
             Some(pool) => pool.install(|| self.step_here(data)),
             None => self.step_here(data),
         }
+    }
+
+    /// Refuses other data than the trainer was made for.
+    fn require_same(&self, data: &Dataset) -> Result<()> {
+        if data.config == self.config.data && data.sha256 == self.dataset_sha256 {
+            return Ok(());
+        }
+        let made = format!("{:?} with SHA-256 {}", self.config.data, self.dataset_sha256);
+        let given = format!("{:?} with SHA-256 {}", data.config, data.sha256);
+        Err(Error::config("data", format!("is {made}, but {given} was given; make a trainer for that: Trainer::new")))
     }
 
     fn step_here(&mut self, data: &Dataset) -> Result<Event> {
@@ -367,7 +388,7 @@ impl Trainer {
 #[derive(Clone, Copy)]
 struct Gather<'a> {
     preprocess: &'a Preprocessor<f32>,
-    images: &'a Array2<u8>,
+    images: &'a Values,
     epoch: u64,
 }
 
