@@ -216,7 +216,7 @@ impl<'a> Parts<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use std::io::Write;
@@ -226,7 +226,7 @@ mod tests {
 
     /// Writes `.mat` files, in either byte order.
     #[derive(Clone, Copy)]
-    struct Writer {
+    pub struct Writer {
         little: bool,
     }
 
@@ -255,7 +255,7 @@ mod tests {
             self.matrix_of(name, class, dims, (TYPE_UINT8, data))
         }
 
-        fn matrix_of(self, name: &str, class: u32, dims: &[u32], (kind, data): (u32, &[u8])) -> Vec<u8> {
+        pub fn matrix_of(self, name: &str, class: u32, dims: &[u32], (kind, data): (u32, &[u8])) -> Vec<u8> {
             let dims: Vec<u8> = dims.iter().flat_map(|&extent| self.word(extent)).collect();
             let parts = [
                 self.element(TYPE_UINT32, &[self.word(class), self.word(0)].concat()),
@@ -276,7 +276,7 @@ mod tests {
             self.element(TYPE_COMPRESSED, &encoder.finish().unwrap())
         }
 
-        fn file(self, elements: &[Vec<u8>]) -> Vec<u8> {
+        pub fn file(self, elements: &[Vec<u8>]) -> Vec<u8> {
             let mut bytes = vec![b' '; HEADER];
             bytes[124..].copy_from_slice(if self.little { &[0, 1, b'I', b'M'] } else { &[1, 0, b'M', b'I'] });
             bytes.extend(elements.concat());
@@ -291,7 +291,7 @@ mod tests {
         super::parse(bytes, file, key, LIMIT)
     }
 
-    const LITTLE: Writer = Writer { little: true };
+    pub const LITTLE: Writer = Writer { little: true };
 
     fn expected() -> Matrix {
         Matrix { rows: 2, columns: 3, data: Elements::Bytes(vec![1, 2, 3, 4, 5, 6]) }

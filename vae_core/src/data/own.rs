@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::data::dataset::{Dataset, DatasetConfig, Stored};
+use crate::data::fingerprint::Fingerprint;
 use crate::data::images::Images;
 use crate::data::kind::{DatasetKind, SplitScheme};
 use crate::data::locate::data_dir;
@@ -66,48 +66,6 @@ impl Split {
     }
 }
 
-/// A SHA-256; 64 hexadecimal digits wherever it is written.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Fingerprint(pub [u8; 32]);
-
-impl std::fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl std::fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, f)
-    }
-}
-
-impl From<Fingerprint> for String {
-    fn from(fingerprint: Fingerprint) -> Self {
-        fingerprint.to_string()
-    }
-}
-
-impl TryFrom<String> for Fingerprint {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let refused = || format!("`{text}` is not a SHA-256 of 64 hexadecimal digits");
-        let mut bytes = [0; 32];
-        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        if pairs.len() != bytes.len() || !rest.is_empty() {
-            return Err(refused());
-        }
-        for (byte, pair) in bytes.iter_mut().zip(pairs) {
-            let digit = |c: u8| char::from(c).to_digit(16).filter(|_| !c.is_ascii_uppercase());
-            let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else { return Err(refused()) };
-            *byte = (16 * high + low) as u8;
-        }
-        Ok(Self(bytes))
-    }
-}
-
 /// What identifies own images in a configuration, and so in the hash of every run on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnData {
@@ -134,27 +92,6 @@ impl OwnData {
     }
 }
 
-/// [`OwnData::sha256`] of these images; values in standard layout.
-pub(super) fn fingerprint(images: &Images, (height, width): (usize, usize)) -> Fingerprint {
-    let mut hash = Sha256::new();
-    let kind = if images.pixels.is_real() { "f32" } else { "u8" };
-    let labels = if images.labels.is_some() { "labels" } else { "no labels" };
-    hash.update(format!("vae_core own images: {} of {height} x {width} {kind}, {labels}\n", images.len()));
-    match &images.pixels {
-        Values::Bytes(values) => hash.update(values.as_slice().unwrap_or_default()),
-        Values::Real(values) => {
-            let mut row = Vec::new();
-            for values in values.rows() {
-                row.clear();
-                row.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-                hash.update(&row);
-            }
-        }
-    }
-    hash.update(images.labels.as_deref().unwrap_or_default());
-    Fingerprint(hash.finalize().into())
-}
-
 impl Dataset {
     /// The user's own images as a data set: `values` `[N, height · width]`, an array of `u8`, or of `f32` which stay as
     /// they are; `labels` `[N]` or `None`; `shape` is `(height, width)`. `name` is for captions.
@@ -169,8 +106,8 @@ impl Dataset {
     ///
     /// A copy is kept in `own/` of the data folder ([`data_dir`]), so that a configuration alone finds the images again,
     /// in another cell or process: N·D bytes, or 4·N·D for `f32`. It is written once, under its SHA-256, whatever the
-    /// split, and may be deleted: the next call writes it anew. Runs are stored under that SHA-256 too, not under the name:
-    /// the caption of a stored run has the name of the day.
+    /// split, and may be deleted: the next call writes it anew. The name is no part of the SHA-256 nor of a run's hash: the
+    /// same images have one name, the last that was given, and a stored run keeps the name that they had when it was made.
     ///
     /// # Errors
     /// [`Error::Shape`] if the images have another width than `height · width`, or if there are not N labels;
@@ -212,7 +149,7 @@ impl Dataset {
             return Err(Error::data(name, reason));
         }
         let [train, valid, test] = split.sizes(n)?;
-        let (sha256, real) = (fingerprint(&images, (height, width)), images.pixels.is_real());
+        let (sha256, real) = (Fingerprint::of(&images, (height, width)), images.pixels.is_real());
         let own = OwnData { sha256, height, width, real, train, valid, test };
         own_copy::keep(folder, &own, &name, &images)?;
         let config = DatasetConfig { split: split.scheme(), ..DatasetConfig::new(DatasetKind::Own(own)) };
@@ -227,5 +164,209 @@ impl Dataset {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use ndarray::{Array2, array};
+    use proptest::prelude::*;
+
+    const SPLIT: Split = Split::Sizes { valid: 1, test: 1 };
+
+    fn own(folder: &Path, values: impl Into<Values>, labels: Option<Vec<u8>>, split: Split) -> Result<Dataset> {
+        Dataset::own_in(folder, "mine".into(), Images { pixels: values.into(), labels }, (1, 2), split)
+    }
+
+    fn reload(data: &Dataset, folder: &Path) -> Result<Dataset> {
+        data.config.load_from(&[folder.join("nothing is here"), folder.to_owned()])
+    }
+
+    fn bits(images: &Images) -> (Vec<u32>, Option<Vec<u8>>) {
+        let values = match &images.pixels {
+            Values::Bytes(values) => values.iter().map(|&v| v.into()).collect(),
+            Values::Real(values) => values.iter().map(|v| v.to_bits()).collect(),
+        };
+        (values, images.labels.clone())
+    }
+
+    fn parts(data: &Dataset) -> [(Vec<u32>, Option<Vec<u8>>); 3] {
+        [bits(&data.train), bits(&data.valid), bits(&data.test)]
+    }
+
+    #[test]
+    fn a_summary_has_the_name_and_a_configuration_is_readable() {
+        let folder = tempfile::tempdir().unwrap();
+        let values = array![[0u8, 1], [2, 3], [4, 5], [6, 7]];
+        let data = own(folder.path(), values, Some(vec![0, 1, 2, 3]), SPLIT).unwrap();
+        assert_eq!(data.summary(), "mine: 2 train · 1 validation · 1 test, 1×2");
+        assert_eq!((data.dim(), data.config.kind.image_shape()), (2, (1, 2)));
+        assert_eq!((data.train.labels.clone(), data.test.labels.clone()), (Some(vec![0, 1]), Some(vec![3])));
+        assert!(format!("{:?}", data.config).contains(&data.sha256), "{:?}", data.config);
+        let json = serde_json::to_string(&data.config).unwrap();
+        let size = r#""height":1,"width":2,"real":false,"train":2,"valid":1,"test":1"#;
+        let sha256 = &data.sha256;
+        assert_eq!(json, format!(r#"{{"kind":{{"own":{{"sha256":"{sha256}",{size}}}}},"split":"standard"}}"#));
+        assert_eq!(serde_json::from_str::<DatasetConfig>(&json).unwrap(), data.config);
+        for wrong in [&sha256[2..], &sha256.replace(&sha256[..2], "+1"), ""] {
+            let json = json.replace(sha256.as_str(), wrong);
+            assert!(serde_json::from_str::<DatasetConfig>(&json).unwrap_err().to_string().contains("SHA-256"));
+        }
+        let random = own(
+            folder.path(),
+            array![[0u8, 1], [2, 3], [4, 5]],
+            None,
+            Split::Shares { valid: 0.3, test: 0.3, seed: 9 },
+        );
+        assert_eq!(random.unwrap().summary(), "mine: 1 train · 1 validation · 1 test, 1×2, random split 9");
+    }
+
+    /// Whatever changes a result changes the SHA-256, or the configuration beside it; the name changes neither.
+    #[test]
+    fn no_two_sets_have_one_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = |name: &str, values: Values, labels, shape, split| {
+            Dataset::own_in(folder.path(), name.into(), Images { pixels: values, labels }, shape, split).unwrap().config
+        };
+        let bytes = Array2::from_shape_fn((4, 4), |(i, j)| (4 * i + j) as u8);
+        let mut other = bytes.clone();
+        other[[3, 3]] = 99;
+        let thirds = |seed| Split::Shares { valid: 0.25, test: 0.25, seed };
+        let all = [
+            make("a", bytes.clone().into(), None, (2, 2), SPLIT),
+            make("a", other.into(), None, (2, 2), SPLIT),
+            make("a", bytes.clone().into(), None, (1, 4), SPLIT),
+            make("a", bytes.clone().into(), Some(vec![0; 4]), (2, 2), SPLIT),
+            make("a", bytes.clone().into(), Some(vec![0, 0, 0, 1]), (2, 2), SPLIT),
+            make("a", bytes.mapv(f32::from).into(), None, (2, 2), SPLIT),
+            make("a", bytes.clone().into(), None, (2, 2), Split::Sizes { valid: 2, test: 1 }),
+            make("a", bytes.clone().into(), None, (2, 2), thirds(0)),
+            make("a", bytes.clone().into(), None, (2, 2), thirds(1)),
+        ];
+        for (i, a) in all.iter().enumerate() {
+            assert!(all[i + 1..].iter().all(|b| a != b), "{i}");
+        }
+        assert_eq!(make("b", bytes.into(), None, (2, 2), SPLIT), all[0]);
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let four = array![[0u8, 1], [2, 3], [4, 5], [6, 7]];
+        let reason = |values: Values, labels, split| own(folder.path(), values, labels, split).unwrap_err().to_string();
+        let bytes = |labels, split| reason(four.clone().into(), labels, split);
+        assert!(
+            bytes(Some(vec![1; 3]), SPLIT).contains("labels of own images: expected 4, one for each image, found 3")
+        );
+        assert!(reason(array![[0u8], [1], [2]].into(), None, SPLIT).contains("expected [N, height · width]"));
+        assert!(reason(Array2::<u8>::zeros((0, 2)).into(), None, SPLIT).contains("divides 0 images"));
+        assert!(reason(Array2::<f32>::zeros((3, 0)).into(), None, SPLIT).contains("found [3, 0]"));
+        for value in [f32::NAN, f32::INFINITY] {
+            let text = reason(array![[0.0, 1.0], [0.5, value], [0.0, 0.0]].into(), None, SPLIT);
+            assert!(text.contains(&format!("mine: the value in row 1, column 1 is {value}")), "{text}");
+        }
+        for split in [
+            Split::Sizes { valid: 2, test: 2 },
+            Split::Sizes { valid: 0, test: 1 },
+            Split::Sizes { valid: usize::MAX, test: 2 },
+            Split::Shares { valid: 0.1, test: 0.5, seed: 0 },
+        ] {
+            assert!(bytes(None, split).contains("each part needs at least one"), "{split:?}");
+        }
+        for valid in [f64::NAN, -0.1, 1.0] {
+            assert!(bytes(None, Split::Shares { valid, test: 0.1, seed: 0 }).contains("between 0 and 1"));
+        }
+        let long = "x".repeat(101);
+        for name in ["", " ", "two\nlines", &long] {
+            let images = Images { pixels: four.clone().into(), labels: None };
+            let error = Dataset::own_in(folder.path(), name.into(), images, (1, 2), SPLIT).unwrap_err();
+            assert!(error.to_string().contains("need a name"), "{error}");
+        }
+        assert!(!folder.path().join("own").exists(), "a refused set was written");
+    }
+
+    #[test]
+    fn the_copy_is_written_once_and_healed_when_the_message_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let make =
+            || own(folder.path(), array![[0.0f32, 1.0], [2.0, 3.0], [4.0, -0.0]], Some(vec![1, 2, 3]), SPLIT).unwrap();
+        let data = make();
+        let files = || std::fs::read_dir(folder.path().join("own")).unwrap().map(|entry| entry.unwrap().path());
+        let [path] = files().collect::<Vec<_>>().try_into().unwrap();
+        assert_eq!(path.file_name().unwrap().to_str().unwrap(), format!("{}.safetensors", &data.sha256[..16]));
+        let written = || std::fs::metadata(&path).unwrap().modified().unwrap();
+        let before = written();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        make();
+        assert_eq!((written(), files().count()), (before, 1));
+
+        let good = std::fs::read(&path).unwrap();
+        let mut flipped = good.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        for bad in [&good[..good.len() - 1], &flipped, b""] {
+            std::fs::write(&path, bad).unwrap();
+            let error = reload(&data, folder.path()).unwrap_err().to_string();
+            assert!(error.contains("call `Dataset::own` again"), "{error}");
+            make();
+            assert_eq!(parts(&reload(&data, folder.path()).unwrap()), parts(&data));
+        }
+        std::fs::remove_file(&path).unwrap();
+        let error = reload(&data, folder.path()).unwrap_err().to_string();
+        assert!(error.contains("call `Dataset::own` again") && error.contains(&path.display().to_string()), "{error}");
+        make();
+        assert_eq!(std::fs::read(&path).unwrap(), good);
+        let mut huge = data.config;
+        let DatasetKind::Own(own) = &mut huge.kind else { panic!("not own") };
+        own.train = usize::MAX;
+        assert!(huge.load_from(&[folder.path().to_owned()]).unwrap_err().to_string().contains("impossible sizes"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn what_is_loaded_is_what_was_given(
+            (n, height, width) in (3usize..12, 1usize..4, 1usize..4),
+            (real, labelled, columns_first) in any::<(bool, bool, bool)>(),
+            split in prop_oneof![
+                Just(SPLIT),
+                (0.2..0.4f64, 0.2..0.4f64, any::<u64>()).prop_map(|(valid, test, seed)| Split::Shares { valid, test, seed }),
+            ],
+            limit in prop::option::of(1usize..4),
+            seed: u32,
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let number = |i: usize, j: usize| (seed.wrapping_mul(2_654_435_761) >> 3).wrapping_add((31 * i + 7 * j) as u32);
+            let d = height * width;
+            let shape = if columns_first { (d, n) } else { (n, d) };
+            let turned = |(i, j)| if columns_first { (j, i) } else { (i, j) };
+            let finite = |bits: u32| if f32::from_bits(bits).is_finite() { f32::from_bits(bits) } else { -0.0 };
+            let values: Values = if real {
+                let made = Array2::from_shape_fn(shape, |at| { let (i, j) = turned(at); finite(number(i, j).wrapping_mul(97)) });
+                if columns_first { made.reversed_axes().into() } else { made.into() }
+            } else {
+                let made = Array2::from_shape_fn(shape, |at| { let (i, j) = turned(at); number(i, j) as u8 });
+                if columns_first { made.reversed_axes().into() } else { made.into() }
+            };
+            let labels = labelled.then(|| (0..n as u8).collect());
+            let images = Images { pixels: values, labels };
+            let mut data = Dataset::own_in(folder.path(), "x".into(), images.clone(), (height, width), split).unwrap();
+            prop_assert_eq!(data.train.len() + data.valid.len() + data.test.len(), n);
+            let rows = [&data.train, &data.valid, &data.test].map(|part| bits(part).0).concat();
+            let mut found: Vec<&[u32]> = rows.chunks(d).collect();
+            let given = bits(&images).0;
+            let mut given: Vec<&[u32]> = given.chunks(d).collect();
+            if let Split::Shares { .. } = split {
+                (found.sort_unstable(), given.sort_unstable());
+            }
+            prop_assert_eq!(found, given);
+            if let Some(limit) = limit {
+                data = data.truncated(limit, limit);
+            }
+            let loaded = reload(&data, folder.path()).unwrap();
+            prop_assert_eq!(parts(&loaded), parts(&data));
+            prop_assert_eq!((loaded.config, loaded.sha256, loaded.name), (data.config, data.sha256, data.name));
+        }
     }
 }

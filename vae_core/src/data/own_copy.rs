@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
+use crate::data::fingerprint::Fingerprint;
 use crate::data::images::Images;
-use crate::data::own::{OwnData, fingerprint};
+use crate::data::own::OwnData;
 use crate::data::values::Values;
 use crate::files::{TensorFile, read_tensors, write_tensors};
 use crate::{Error, Result};
@@ -39,8 +40,12 @@ pub(super) fn keep(folder: &Path, own: &OwnData, name: &str, images: &Images) ->
     let mut file = TensorFile::new(serde_json::to_string(&meta).map_err(|e| Error::data(name, e.to_string()))?);
     let shape = [images.len(), own.height, own.width];
     match &images.pixels {
-        Values::Bytes(values) => file.push_u8("images", &shape, values.as_slice().unwrap_or_default()),
-        Values::Real(values) => file.push_f32("images", &shape, values.as_slice().unwrap_or_default()),
+        Values::Bytes(values) => {
+            file.push_u8("images", &shape, values.as_standard_layout().as_slice().unwrap_or_default());
+        }
+        Values::Real(values) => {
+            file.push_f32("images", &shape, values.as_standard_layout().as_slice().unwrap_or_default());
+        }
     }
     if let Some(labels) = &images.labels {
         file.push_u8("labels", &[labels.len()], labels);
@@ -94,7 +99,7 @@ fn read(path: &Path, own: &OwnData) -> Result<(String, Images)> {
     let pixels = pixels.map_err(|error| damaged(error.to_string()))?;
     let labels = if meta.labels { Some(file.u8("labels", n, path).map_err(bad)?) } else { None };
     let images = Images { pixels, labels };
-    let found = fingerprint(&images, (own.height, own.width));
+    let found = Fingerprint::of(&images, (own.height, own.width));
     if found != own.sha256 {
         return Err(damaged(format!("its images have SHA-256 {found}, not {}", own.sha256)));
     }

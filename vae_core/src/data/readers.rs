@@ -1,17 +1,13 @@
-//! Files of a user's images, for [`Dataset::own`](crate::data::Dataset::own): `.npy`, IDX, `.mat`, and folders of PNGs.
+//! Files of a user's images, for [`Dataset::own`](crate::data::Dataset::own): IDX and `.mat` here, `.npy` in
+//! [`npy`](crate::data::npy), folders of PNGs in [`png_folder`](crate::data::png_folder).
 //!
-//! Each gives the values `[N, D]` and `(height, width)`. A file that holds rows of D numbers does not say how high the
+//! Each reader gives the values `[N, D]` and `(height, width)`. A file that holds rows of D numbers does not say how high the
 //! images are: it gives `(1, D)`, and [`Dataset::own`](crate::data::Dataset::own) is to be told the true shape. IDX, `.npy`
 //! and `.mat` files may be gzipped, and are read up to 8 GiB.
 
-use std::fs::{self, File};
-use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use ndarray::{Array2, ArrayD};
-use ndarray_npy::npy::header::Header;
-use ndarray_npy::{ReadNpyExt as _, ReadableElement};
-use png::{BitDepth, ColorType, Transformations};
+use ndarray::Array2;
 
 use crate::data::files::read_bounded;
 use crate::data::idx;
@@ -20,7 +16,7 @@ use crate::data::values::Values;
 use crate::{Error, Result};
 
 /// Largest file that is read, and largest content of a compressed one, in bytes.
-const LIMIT: u64 = 8 << 30;
+pub(super) const LIMIT: u64 = 8 << 30;
 
 /// Where the images are in the matrix of a `.mat` file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,29 +28,6 @@ pub enum MatImages {
 }
 
 impl Values {
-    /// From NumPy's `.npy`, `[N, height, width]` or `[N, D]`, of `uint8`, `float32` or `float64` (rounded to `f32`), in
-    /// C or Fortran order.
-    ///
-    /// # Errors
-    /// [`Error::Io`]; [`Error::Data`] if it is damaged or of another type or number of dimensions.
-    pub fn from_npy(path: impl AsRef<Path>) -> Result<(Self, (usize, usize))> {
-        let npy = Npy::read(path.as_ref())?;
-        let shape = match *npy.header.shape {
-            [_, height, width] => (height, width),
-            [_, d] => (1, d),
-            ref other => {
-                return Err(npy.error(format!("has the shape {other:?}; [N, height, width] or [N, D] is needed")));
-            }
-        };
-        let values = match npy.dtype() {
-            "|u1" => npy.rows::<u8>()?.into(),
-            "<f4" | ">f4" => npy.rows::<f32>()?.into(),
-            "<f8" | ">f8" => npy.rows::<f64>()?.mapv(|value| value as f32).into(),
-            _ => return Err(npy.other_type("uint8, float32 or float64, for instance `images.astype(\"float32\")`")),
-        };
-        Ok((values, shape))
-    }
-
     /// From MNIST's format, of unsigned bytes: `[N, height, width]` or `[N, D]`.
     ///
     /// # Errors
@@ -101,40 +74,6 @@ impl Values {
         let d = values.ncols();
         Ok((values, (1, d)))
     }
-
-    /// From all `*.png` of a folder, sorted by name (byte by byte: `10.png` comes before `2.png`). They must be grey, of at
-    /// most 8 bits and without transparency, and of one size; 1, 2 and 4 bits are stretched to 0–255.
-    ///
-    /// # Errors
-    /// [`Error::Io`]; [`Error::Data`] naming the file that is damaged, in colour, of 16 bits or of another size, or if
-    /// there is none.
-    pub fn from_png_folder(folder: impl AsRef<Path>) -> Result<(Self, (usize, usize))> {
-        let folder = folder.as_ref();
-        let mut files = Vec::new();
-        for entry in fs::read_dir(folder).map_err(Error::io("read", folder))? {
-            let path = entry.map_err(Error::io("read", folder))?.path();
-            if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) && path.is_file() {
-                files.push(path);
-            }
-        }
-        files.sort();
-        let mut pixels = Vec::new();
-        let mut first: Option<(usize, usize)> = None;
-        for path in &files {
-            let (image, shape) = read_png(path)?;
-            let needed = *first.get_or_insert(shape);
-            if shape != needed {
-                let reason =
-                    format!("is {} × {} pixels (height × width), but the first image of the folder", shape.0, shape.1);
-                let advice = format!("{} × {}; crop or scale one of them", needed.0, needed.1);
-                return Err(Error::data(path.display().to_string(), format!("{reason} is {advice}")));
-            }
-            pixels.extend(image);
-        }
-        let Some(shape) = first else { return Err(Error::data(folder.display().to_string(), "holds no *.png")) };
-        let values = Array2::from_shape_vec((files.len(), shape.0 * shape.1), pixels);
-        Ok((values.map_err(|error| Error::data(folder.display().to_string(), error.to_string()))?.into(), shape))
-    }
 }
 
 /// Labels `[N]` in MNIST's format.
@@ -150,96 +89,69 @@ pub fn labels_from_idx(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     Err(Error::data(file, format!("has the shape {:?}; labels have the shape [N]", parsed.dims)))
 }
 
-/// Labels `[N]` of NumPy's `.npy`, of `uint8`, `int32` or `int64`; each from 0 to 255.
-///
-/// # Errors
-/// [`Error::Io`]; [`Error::Data`] if it is damaged, of another type or shape, or holds another number.
-pub fn labels_from_npy(path: impl AsRef<Path>) -> Result<Vec<u8>> {
-    let npy = Npy::read(path.as_ref())?;
-    if npy.header.shape.len() != 1 {
-        return Err(npy.error(format!("has the shape {:?}; labels have the shape [N]", npy.header.shape)));
-    }
-    let labels: Vec<i64> = match npy.dtype() {
-        "|u1" => return Ok(npy.array::<u8>()?.into_iter().collect()),
-        "<i4" | ">i4" => npy.array::<i32>()?.into_iter().map(i64::from).collect(),
-        "<i8" | ">i8" => npy.array::<i64>()?.into_iter().collect(),
-        _ => return Err(npy.other_type("uint8, int32 or int64")),
-    };
-    let label =
-        |label: i64| u8::try_from(label).map_err(|_| npy.error(format!("has the label {label}; 0 to 255 can be")));
-    labels.into_iter().map(label).collect()
-}
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::io::Write as _;
 
-/// A `.npy` file and its header, whose sizes fit the file.
-struct Npy {
-    path: PathBuf,
-    header: Header,
-    content: Vec<u8>,
-}
+    use flate2::{Compression, write::GzEncoder};
+    use ndarray::array;
 
-impl Npy {
-    fn read(path: &Path) -> Result<Self> {
-        let content = read_bounded(path, LIMIT)?;
-        let mut rest = content.as_slice();
-        let header =
-            Header::from_reader(&mut rest).map_err(|e| Error::data(path.display().to_string(), e.to_string()))?;
-        let present = rest.len();
-        let npy = Self { path: path.to_owned(), header, content };
-        // Before anything of the announced size is allocated. The type's last character is its size in bytes.
-        let size = npy.dtype().chars().last().and_then(|c| c.to_digit(10)).unwrap_or(1) as usize;
-        let announced = npy.header.shape.iter().try_fold(size, |product, extent| product.checked_mul(*extent));
-        if announced.is_none_or(|announced| announced > present) {
-            return Err(npy.error(format!("truncated: {present} bytes are present of {:?}", npy.header.shape)));
-        }
-        Ok(npy)
+    use crate::data::mat::tests::LITTLE;
+
+    /// Runs `test` with the path of a file that does not exist.
+    fn file(test: impl Fn(&Path)) {
+        test(&tempfile::tempdir().unwrap().path().join("some.file"));
     }
 
-    /// "|u1", "<f4", …; empty for records.
-    fn dtype(&self) -> &str {
-        self.header.type_descriptor.as_string().map_or("", |text| text.as_str())
+    #[test]
+    fn labels() {
+        file(|path| {
+            std::fs::write(path, [0, 0, 8, 1, 0, 0, 0, 2, 5, 6]).unwrap();
+            assert_eq!(labels_from_idx(path).unwrap(), [5, 6]);
+            assert!(Values::from_idx(path).unwrap_err().to_string().contains("labels_from_idx"));
+            std::fs::write(path, [0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 1, 5, 6]).unwrap();
+            assert!(labels_from_idx(path).unwrap_err().to_string().contains("shape [2, 1]"));
+        });
     }
 
-    fn array<T: ReadableElement>(&self) -> Result<ArrayD<T>> {
-        ArrayD::read_npy(self.content.as_slice()).map_err(|e| self.error(e.to_string()))
+    #[test]
+    fn idx_plain_and_gzipped() {
+        file(|path| {
+            let images = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4];
+            std::fs::write(path, images).unwrap();
+            let expected = (array![[1u8, 2], [3, 4]].into(), (1, 2));
+            assert_eq!(Values::from_idx(path).unwrap(), expected);
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(&images).unwrap();
+            std::fs::write(path, encoder.finish().unwrap()).unwrap();
+            assert_eq!(Values::from_idx(path).unwrap(), expected);
+            std::fs::write(path, &images[..19]).unwrap();
+            assert!(Values::from_idx(path).unwrap_err().to_string().contains("truncated"));
+        });
     }
 
-    /// `[N, everything else]`, in C order.
-    fn rows<T: ReadableElement + Clone>(&self) -> Result<Array2<T>> {
-        let array = self.array::<T>()?;
-        let n = array.shape().first().copied().unwrap_or(0);
-        let d: usize = array.shape().iter().skip(1).product();
-        let array = if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() };
-        array.into_shape_with_order((n, d)).map_err(|e| self.error(e.to_string()))
+    #[test]
+    fn mat_with_images_in_rows_or_columns() {
+        file(|path| {
+            // MATLAB's x = uint8([1 2 3; 4 5 6]) and y = [1 2 3; 4 5 6] / 2; class 9 is uint8, 6 double, type 2 bytes, 9 f64.
+            let halves: Vec<u8> = [0.5f64, 2.0, 1.0, 2.5, 1.5, 3.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+            let elements = [
+                LITTLE.matrix_of("x", 9, &[2, 3], (2, &[1, 4, 2, 5, 3, 6])),
+                LITTLE.matrix_of("y", 6, &[2, 3], (9, &halves)),
+            ];
+            std::fs::write(path, LITTLE.file(&elements)).unwrap();
+            let rows = array![[1u8, 2, 3], [4, 5, 6]];
+            let columns = array![[1u8, 4], [2, 5], [3, 6]];
+            let read = |variable, images| Values::from_mat(path, variable, images).unwrap();
+            assert_eq!(read("x", MatImages::Rows), (rows.clone().into(), (1, 3)));
+            assert_eq!(read("x", MatImages::Columns), (columns.clone().into(), (1, 2)));
+            let half = |v: u8| f32::from(v) / 2.0;
+            assert_eq!(read("y", MatImages::Rows), (rows.mapv(half).into(), (1, 3)));
+            assert_eq!(read("y", MatImages::Columns), (columns.mapv(half).into(), (1, 2)));
+            let error = Values::from_mat(path, "z", MatImages::Rows).unwrap_err().to_string();
+            assert!(error.contains("no two-dimensional matrix called `z`"), "{error}");
+        });
     }
-
-    fn other_type(&self, needed: &str) -> Error {
-        self.error(format!("is of the type {}; convert it to {needed}", self.header.type_descriptor))
-    }
-
-    fn error(&self, reason: String) -> Error {
-        Error::data(self.path.display().to_string(), reason)
-    }
-}
-
-/// Pixels and `(height, width)`.
-fn read_png(path: &Path) -> Result<(Vec<u8>, (usize, usize))> {
-    let refused = |reason: String| Error::data(path.display().to_string(), reason);
-    let damaged = |error: png::DecodingError| refused(format!("cannot be decoded ({error})"));
-    let mut decoder = png::Decoder::new(BufReader::new(File::open(path).map_err(Error::io("open", path))?));
-    decoder.set_transformations(Transformations::EXPAND); // less than 8 bits to 8
-    let mut reader = decoder.read_info().map_err(damaged)?;
-    let info = reader.info();
-    if info.color_type != ColorType::Grayscale || info.bit_depth == BitDepth::Sixteen || info.trns.is_some() {
-        return Err(refused(format!(
-            "is {:?} of {} bits{}; convert it to 8-bit grey without transparency",
-            info.color_type,
-            info.bit_depth as u8,
-            if info.trns.is_some() { ", transparent" } else { "" }
-        )));
-    }
-    let shape = (info.height as usize, info.width as usize);
-    let mut pixels = vec![0; reader.output_buffer_size().unwrap_or_default()];
-    let frame = reader.next_frame(&mut pixels).map_err(damaged)?;
-    pixels.truncate(frame.buffer_size());
-    Ok((pixels, shape))
 }

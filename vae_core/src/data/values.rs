@@ -74,7 +74,7 @@ impl Values {
         }
     }
 
-    /// Row after row in memory, as files and hashes need them.
+    /// Row after row in memory, so that a row is a slice.
     pub(super) fn in_standard_layout(self) -> Self {
         match self {
             Self::Bytes(values) if !values.is_standard_layout() => {
