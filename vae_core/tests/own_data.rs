@@ -177,7 +177,7 @@ fn the_report_protocol_fits_own_images() {
     let config = RunConfig::report(real.config);
     assert_eq!(config.preprocess.scale, Scale::AsIs);
     assert_eq!(config.model.likelihood, LikelihoodConfig::Gaussian { mean: GaussianMean::Linear });
-    assert_eq!(config.preprocess.describe(), "grey x as it is");
+    assert_eq!(config.preprocess.describe(), "x as it is");
     // The bits do not depend on the threads, for real numbers either.
     let mut one = Trainer::new(&small(&real), &real).unwrap();
     let mut all = Trainer::new(&small(&real), &real).unwrap().on_threads(vae_core::threads::cores()).unwrap();

@@ -300,6 +300,9 @@ mod tests {
         assert_eq!(labels(&again.train), labels(&part.train));
         assert_eq!(again.config, part.config);
         assert!(part.summary().ends_with("a part of it"), "{}", part.summary());
+        let mut short = data;
+        short.train.labels = Some(vec![9]);
+        assert_eq!(short.truncated(2, 1).train.labels, Some(vec![9]));
     }
 
     #[test]

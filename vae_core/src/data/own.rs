@@ -317,6 +317,9 @@ mod tests {
         assert!(error.contains("call `Dataset::own` again") && error.contains(&path.display().to_string()), "{error}");
         make();
         assert_eq!(std::fs::read(&path).unwrap(), good);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, &good).unwrap(); // the other thing that the message says
+        assert_eq!(parts(&reload(&data, folder.path()).unwrap()), parts(&data));
         let mut huge = data.config;
         let DatasetKind::Own(own) = &mut huge.kind else { panic!("not own") };
         own.train = usize::MAX;
@@ -358,7 +361,8 @@ mod tests {
             let given = bits(&images).0;
             let mut given: Vec<&[u32]> = given.chunks(d).collect();
             if let Split::Shares { .. } = split {
-                (found.sort_unstable(), given.sort_unstable());
+                found.sort_unstable();
+                given.sort_unstable();
             }
             prop_assert_eq!(found, given);
             if let Some(limit) = limit {

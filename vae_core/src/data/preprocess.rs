@@ -114,6 +114,7 @@ impl Preprocess {
         };
         let inverted = if self.invert { " (inverted)" } else { "" };
         match self.binarise {
+            Binarise::None if self.scale == Scale::AsIs => grey.to_owned(),
             Binarise::None => format!("grey {grey}"),
             Binarise::Threshold(at) => format!("binarised at {at}{inverted}"),
             Binarise::Fixed { .. } => format!("binarised, one fixed draw, p = {grey}"),

@@ -7,7 +7,8 @@ use ndarray::{Array2, Axis, s};
 pub enum Values {
     /// Intensities 0–255.
     Bytes(Array2<u8>),
-    /// Real numbers that the model sees as they are ([`Scale::AsIs`](crate::data::preprocess::Scale)).
+    /// Real numbers that the model sees as they are ([`Scale::AsIs`](crate::data::preprocess::Scale)). Figures draw 0 as
+    /// black and 1 as white, and clip what lies outside.
     Real(Array2<f32>),
 }
 
