@@ -132,7 +132,7 @@ impl Table {
             |mlp: &vae_core::nn::Mlp| mlp.layers().iter().map(|l| 2 * l.inputs * l.outputs).sum::<usize>() as f64;
         let images = data.train.len().min(10_000);
         let x = data.truncated(images, 1).train;
-        let few: Vec<f32> = x.pixels.iter().take(40 * data.dim()).map(|k| f32::from(*k) / 256.0).collect();
+        let few = x.prepared(&config.preprocess, 40)?.into_raw_vec_and_offset().0;
         for &n in threads {
             let bound = || vae_core::train::evaluate(&model, &x, &pre, config.evaluation, (1, n)).map(drop);
             self.work("W4 bound", n, images as f64 * (size(model.encoder()) + size(model.decoder())), bound)?;

@@ -55,6 +55,11 @@ impl TensorFile {
         Self { meta: Some(meta), tensors: Vec::new() }
     }
 
+    /// Appends bytes.
+    pub fn push_u8(&mut self, name: &str, shape: &[usize], values: &[u8]) {
+        self.tensors.push((name.into(), Dtype::U8, shape.to_vec(), values.to_vec()));
+    }
+
     /// Appends single-precision values.
     pub fn push_f32(&mut self, name: &str, shape: &[usize], values: &[f32]) {
         let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
@@ -92,6 +97,14 @@ impl TensorFile {
     /// The names of the tensors.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.iter().map(|tensor| tensor.0.as_str())
+    }
+
+    /// The tensor of bytes of this name and shape.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if there is none.
+    pub fn u8(&self, name: &str, shape: &[usize], path: &Path) -> Result<Vec<u8>> {
+        self.bytes(name, Dtype::U8, shape, path).map(<[u8]>::to_vec)
     }
 
     /// The single-precision tensor of this name and shape.

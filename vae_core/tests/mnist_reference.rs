@@ -18,7 +18,7 @@ fn load(kind: DatasetKind, split: SplitScheme) -> Option<Dataset> {
 }
 
 fn grey(images: &Images, config: Preprocess) -> Array2<f64> {
-    let mut out = vec![0.0; images.pixels.len()];
+    let mut out = vec![0.0; images.len() * images.pixels.ncols()];
     let rows: Vec<usize> = (0..images.len()).collect();
     config.prepare::<f64>().gather(&images.pixels, &rows, 0, &mut out).unwrap();
     Array2::from_shape_vec(images.pixels.dim(), out).unwrap()

@@ -316,7 +316,8 @@ fn constant_decoders_give_the_known_bounds() {
     // logits of the training means; a pixel that is always 0 gets a logit of −16
     let n = data.train.len() as f64;
     let bias = model.layout().get("likelihood.bias").unwrap().range();
-    for (column, b) in data.train.pixels.columns().into_iter().zip(model.params_mut()[bias].iter_mut()) {
+    for (column, b) in data.train.pixels.bytes().unwrap().columns().into_iter().zip(model.params_mut()[bias].iter_mut())
+    {
         let mean = column.iter().map(|&k| f64::from(k) / 256.0).sum::<f64>() / n;
         *b = (mean / (1.0 - mean)).ln().max(-16.0) as f32;
     }

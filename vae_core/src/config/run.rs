@@ -80,19 +80,31 @@ impl RunConfig {
     /// The report's protocol for this data set: one hidden tanh layer a side (500 units, Frey 200), N_z = 10, L^B with
     /// L = 1, M = 100, AdaGrad 0.01, N(0, 0.01²), minibatches of fixed blocks; Bernoulli pixels on k/256 for digits, and
     /// for faces a Gaussian with sigmoid mean on inverted k/255. One pass over the data.
+    ///
+    /// For own images the same with 500 units, but shuffled minibatches, and M smaller if there are fewer training images;
+    /// Bernoulli pixels on k/255 for bytes, and for real numbers, whatever their range, a Gaussian with linear mean.
     pub fn report(data: DatasetConfig) -> Self {
         let faces = matches!(data.kind, DatasetKind::FreyFace | DatasetKind::SyntheticFaces);
+        let own = if let DatasetKind::Own(own) = data.kind { Some(own) } else { None };
         let hidden = if faces { 200 } else { 500 };
-        let likelihood =
-            if faces { LikelihoodConfig::gaussian(PixelMean::Sigmoid) } else { LikelihoodConfig::Bernoulli };
-        let scale = if faces { Scale::K255 } else { Scale::K256 };
+        let likelihood = match own {
+            Some(own) if own.real => LikelihoodConfig::gaussian(PixelMean::Linear),
+            _ if faces => LikelihoodConfig::gaussian(PixelMean::Sigmoid),
+            _ => LikelihoodConfig::Bernoulli,
+        };
+        let scale = match own {
+            Some(own) if own.real => Scale::AsIs,
+            None if !faces => Scale::K256,
+            _ => Scale::K255,
+        };
+        let train = own.map_or(usize::MAX, |own| own.train.min(data.limit.map_or(usize::MAX, |limit| limit.train)));
         Self {
             data,
             preprocess: Preprocess { scale, invert: faces, ..Preprocess::default() },
             model: ModelConfig { encoder: vec![hidden], decoder: vec![hidden], likelihood, ..ModelConfig::default() },
             estimator: Estimator::default(),
-            batch: 100,
-            batches: BatchScheme::FixedBlocks,
+            batch: train.clamp(1, 100),
+            batches: if own.is_some() { BatchScheme::Shuffled } else { BatchScheme::FixedBlocks },
             objective: Objective::PerDatapoint,
             weight_prior: WeightPrior::None,
             optimiser: OptimiserConfig::default(),
@@ -192,6 +204,7 @@ impl RunConfig {
     /// [`Error::Config`] naming the field.
     pub fn validate(&self, d: usize) -> Result<()> {
         self.model.validate(d)?;
+        self.preprocess.validate(self.data.kind.is_real())?;
         self.estimator.fits(&self.model.posterior, &self.model.prior)?;
         self.evaluation.fits(&self.model.posterior, &self.model.prior)?;
         self.optimiser.get::<f32>().validate()?;

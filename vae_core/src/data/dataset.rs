@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use ndarray::{Array2, Axis, s};
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use crate::data::batches::permutation;
-use crate::data::files::{DataFile, sha256_hex};
-use crate::data::preprocess::Preprocess;
-use crate::data::{locate, synthetic_digits, synthetic_faces};
+use crate::data::files::sha256_hex;
+pub use crate::data::images::Images;
+pub use crate::data::kind::{DatasetKind, Limit, SplitScheme};
+use crate::data::{locate, own_copy, synthetic_digits, synthetic_faces};
 use crate::rng::{Stream, rng};
 use crate::threads::{self, in_parallel};
 use crate::{Error, Result};
@@ -17,77 +18,6 @@ use crate::{Error, Result};
 const MNIST_VALID: usize = 10_000;
 /// Frey Face's training frames.
 const FREY_TRAIN: usize = 1500;
-
-/// Which data set. `Mnist` and `FreyFace` are the real ones; the synthetic ones are drawn by the crate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DatasetKind {
-    /// MNIST handwritten digits, 28×28, 50k/10k/10k.
-    Mnist,
-    /// Frey Face, 28 rows × 20 columns, 1965 frames.
-    FreyFace,
-    /// Procedurally drawn digits, 28×28, 12k/2k/2k.
-    SyntheticDigits,
-    /// Procedurally drawn faces, 28×20, 1965 frames divided as Frey Face.
-    SyntheticFaces,
-}
-
-impl DatasetKind {
-    /// Name for captions: "MNIST", "Frey Face", "synthetic digits", "synthetic faces".
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Mnist => "MNIST",
-            Self::FreyFace => "Frey Face",
-            Self::SyntheticDigits => "synthetic digits",
-            Self::SyntheticFaces => "synthetic faces",
-        }
-    }
-
-    /// Whether the crate draws it.
-    pub fn is_synthetic(self) -> bool {
-        matches!(self, Self::SyntheticDigits | Self::SyntheticFaces)
-    }
-
-    /// `(height, width)` of an image in pixels.
-    pub fn image_shape(self) -> (usize, usize) {
-        match self {
-            Self::Mnist | Self::SyntheticDigits => (28, 28),
-            Self::FreyFace | Self::SyntheticFaces => (28, 20),
-        }
-    }
-
-    /// The files of a real data set; empty for a synthetic one.
-    pub fn files(self) -> &'static [DataFile] {
-        match self {
-            Self::Mnist => &DataFile::MNIST,
-            Self::FreyFace => &DataFile::FREY,
-            Self::SyntheticDigits | Self::SyntheticFaces => &[],
-        }
-    }
-}
-
-/// How the datapoints are divided.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SplitScheme {
-    /// In file order: MNIST 50k/10k/10k; Frey 1500 train, last 465 held out (temporal), as the report.
-    #[default]
-    Standard,
-    /// The same sizes after a random permutation of what is not MNIST's test file (digits) or of all frames (faces).
-    Random {
-        /// Seed of the permutation.
-        seed: u64,
-    },
-}
-
-/// Keeps only the first images of each split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limit {
-    /// At most so many training images.
-    pub train: usize,
-    /// At most so many validation, and so many test images.
-    pub eval: usize,
-}
 
 /// Everything that determines a [`Dataset`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,22 +38,28 @@ impl DatasetConfig {
         Self { kind, split: SplitScheme::Standard, limit: None }
     }
 
-    /// The data set: drawn if it is synthetic, else found (see [`locate`]) and verified.
+    /// The data set: drawn if it is synthetic, else found (see [`locate`]) and verified. Own images are found by their
+    /// SHA-256 in the copy that [`Dataset::own`] keeps.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the files are not on this machine, [`Error::Data`] if one of them is not the canonical
-    /// one, [`Error::Io`] if one cannot be read.
+    /// one or the copy of own images is missing or damaged, [`Error::Io`] if one cannot be read.
     pub fn load(&self) -> Result<Dataset> {
         self.load_from(&locate::search_path())
     }
 
-    fn load_from(&self, folders: &[PathBuf]) -> Result<Dataset> {
+    pub(super) fn load_from(&self, folders: &[PathBuf]) -> Result<Dataset> {
         let stored = match self.kind {
             DatasetKind::SyntheticDigits => {
                 let (pixels, labels) = synthetic_digits::draw_all();
-                Stored { pixels, labels: Some(labels), valid: synthetic_digits::VALID, test: synthetic_digits::TEST }
+                let all = Images { pixels: pixels.into(), labels: Some(labels) };
+                Stored { all, valid: synthetic_digits::VALID, test: synthetic_digits::TEST }
             }
             DatasetKind::SyntheticFaces => Stored::faces(synthetic_faces::draw_all()),
+            DatasetKind::Own(own) => {
+                let (name, all) = own_copy::find(&own, folders)?;
+                return Ok(Stored { all, valid: own.valid, test: own.test }.divide(*self, name));
+            }
             DatasetKind::Mnist | DatasetKind::FreyFace => {
                 let paths = locate::find_all(self.kind.label(), self.kind.files(), folders)?
                     .ok_or_else(|| locate::not_found(self.kind.label(), folders))?;
@@ -132,82 +68,17 @@ impl DatasetConfig {
                 Stored::from_contents(self.kind, contents)?
             }
         };
-        Ok(stored.divide(*self))
+        Ok(stored.divide(*self, self.kind.label().to_owned()))
     }
 }
 
-/// A block of images as stored: 8-bit intensities, one image a row.
-#[derive(Clone)]
-pub struct Images {
-    /// Intensities 0–255, `[N, D]`.
-    pub pixels: Array2<u8>,
-    /// Class of each image, where the data set has classes.
-    pub labels: Option<Vec<u8>>,
-}
-
-impl Images {
-    /// Number of images.
-    pub fn len(&self) -> usize {
-        self.pixels.nrows()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The first `n` images (all, if there are fewer) as the model sees them, `[n, D]`.
-    ///
-    /// # Errors
-    /// None that a valid preprocessing can cause.
-    pub fn prepared(&self, preprocess: &Preprocess, n: usize) -> Result<Array2<f32>> {
-        self.prepared_rows(preprocess, &(0..n.min(self.len())).collect::<Vec<_>>())
-    }
-
-    /// These images, in this order, as the model sees them, `[rows, D]`.
-    ///
-    /// # Errors
-    /// If there is no image of that number.
-    pub fn prepared_rows(&self, preprocess: &Preprocess, rows: &[usize]) -> Result<Array2<f32>> {
-        let mut x = Array2::zeros((rows.len(), self.pixels.ncols()));
-        if let Some(out) = x.as_slice_mut() {
-            preprocess.prepare().gather(&self.pixels, rows, 0, out)?;
-        }
-        Ok(x)
-    }
-
-    /// The images in these rows, in this order; `rows` must exist.
-    fn select(&self, rows: &[usize]) -> Self {
-        Self {
-            pixels: self.pixels.select(Axis(0), rows),
-            labels: self.labels.as_ref().map(|labels| rows.iter().map(|&row| labels[row]).collect()),
-        }
-    }
-
-    /// The first `n`, or all if there are fewer.
-    fn first(&self, n: usize) -> Self {
-        let n = n.min(self.len());
-        Self {
-            pixels: self.pixels.slice(s![..n, ..]).to_owned(),
-            labels: self.labels.as_ref().map(|labels| labels[..n].to_vec()),
-        }
-    }
-}
-
-/// Sizes only: a notebook that shows an `Images` should not print a million numbers.
-impl std::fmt::Debug for Images {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let labels = if self.labels.is_some() { "labelled" } else { "no labels" };
-        write!(f, "Images([{}, {}], {labels})", self.pixels.nrows(), self.pixels.ncols())
-    }
-}
-
-/// A data set, divided.
+/// A data set, divided. [`DatasetConfig::load`] and [`Dataset::own`] make one; to change its images make them your own.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Dataset {
     /// What it was made from.
     pub config: DatasetConfig,
-    /// Name for captions: "MNIST", "Frey Face", "synthetic digits", …
+    /// Name for captions: "MNIST", "Frey Face", "synthetic digits", …, or the one given to own images.
     pub name: String,
     /// Rows of an image.
     pub height: usize,
@@ -220,7 +91,8 @@ pub struct Dataset {
     /// Test datapoints.
     pub test: Images,
     /// SHA-256 of all pixels of the whole data set (before any [`Limit`] and in file order, whatever the split), in
-    /// hexadecimal. MNIST: the training file's pixels, then the test file's. Faces: frame after frame.
+    /// hexadecimal. MNIST: the training file's pixels, then the test file's. Faces: frame after frame. Own images: of
+    /// everything that [`OwnData::sha256`](crate::data::OwnData::sha256) names.
     pub sha256: String,
 }
 
@@ -278,10 +150,12 @@ impl Dataset {
             _ => &self.name,
         };
         let splits = match self.config.kind {
-            DatasetKind::Mnist | DatasetKind::SyntheticDigits => {
+            DatasetKind::Mnist | DatasetKind::SyntheticDigits | DatasetKind::Own(_) => {
                 format!("{} train · {} validation · {} test", self.train.len(), self.valid.len(), self.test.len())
             }
-            _ => format!("{} train · {} held out", self.train.len(), self.test.len()),
+            DatasetKind::FreyFace | DatasetKind::SyntheticFaces => {
+                format!("{} train · {} held out", self.train.len(), self.test.len())
+            }
         };
         let how = match self.config.split {
             SplitScheme::Standard => String::new(),
@@ -298,18 +172,17 @@ impl Dataset {
 }
 
 /// A whole data set in file order: training, then validation, then test images.
-struct Stored {
-    pixels: Array2<u8>,
-    labels: Option<Vec<u8>>,
+pub(super) struct Stored {
+    pub all: Images,
     /// Images held out for validation; 0 if the test images serve for that too.
-    valid: usize,
-    test: usize,
+    pub valid: usize,
+    pub test: usize,
 }
 
 impl Stored {
     fn faces(pixels: Array2<u8>) -> Self {
         let test = pixels.nrows().saturating_sub(FREY_TRAIN);
-        Self { pixels, labels: None, valid: 0, test }
+        Self { all: Images { pixels: pixels.into(), labels: None }, valid: 0, test }
     }
 
     /// From the verified contents of the files of `kind`, in their order.
@@ -328,27 +201,32 @@ impl Stored {
         let test = test_labels.len();
         pixels.extend(test_pixels);
         labels.extend(test_labels);
-        Ok(Self { pixels: images(pixels)?, labels: Some(labels), valid: MNIST_VALID, test })
+        let all = Images { pixels: images(pixels)?.into(), labels: Some(labels) };
+        Ok(Self { all, valid: MNIST_VALID, test })
     }
 
-    fn divide(self, config: DatasetConfig) -> Dataset {
-        let all = Images { pixels: self.pixels, labels: self.labels };
+    pub fn divide(self, config: DatasetConfig, name: String) -> Dataset {
+        let Self { all, valid, test } = self;
         let n = all.len();
-        // What the split may permute: everything but a separate test set.
-        let movable = if self.valid > 0 { n - self.test } else { n };
+        let own = matches!(config.kind, DatasetKind::Own(_));
+        // What the split may permute: everything but a test set that was made separately.
+        let movable = if valid > 0 && !own { n - test } else { n };
         let mut rows: Vec<usize> = match config.split {
             SplitScheme::Standard => (0..movable).collect(),
             SplitScheme::Random { seed } => permutation(movable, &mut rng(seed, Stream::Split, 0)),
         };
         rows.extend(movable..n);
         let parts = || {
-            let test = all.select(&rows[n - self.test..]);
-            let valid = if self.valid > 0 { all.select(&rows[movable - self.valid..movable]) } else { test.clone() };
-            (all.select(&rows[..n - self.test - self.valid]), valid, test)
+            let tested = all.select(&rows[n - test..]);
+            let validated = if valid > 0 { all.select(&rows[n - test - valid..n - test]) } else { tested.clone() };
+            (all.select(&rows[..n - test - valid]), validated, tested)
         };
-        let (sha256, (train, valid, test)) = rayon::join(|| sha256_hex(all.pixels.as_slice()), parts);
+        let hash = || match config.kind {
+            DatasetKind::Own(own) => own.sha256.to_string(),
+            _ => sha256_hex(all.pixels.bytes().and_then(|pixels| pixels.as_slice())),
+        };
+        let (sha256, (train, valid, test)) = rayon::join(hash, parts);
         let (height, width) = config.kind.image_shape();
-        let name = config.kind.label().to_owned();
         let whole = DatasetConfig { limit: None, ..config };
         let dataset = Dataset { config: whole, name, height, width, train, valid, test, sha256 };
         match config.limit {
@@ -362,11 +240,12 @@ impl Stored {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::data::files::DataFile;
 
     /// Ten images of two pixels; label and first pixel are the position.
     fn stored(valid: usize, test: usize) -> Stored {
         let pixels = Array2::from_shape_fn((10, 2), |(row, column)| if column == 0 { row as u8 } else { 7 });
-        Stored { pixels, labels: Some((0..10).collect()), valid, test }
+        Stored { all: Images { pixels: pixels.into(), labels: Some((0..10).collect()) }, valid, test }
     }
 
     fn config(split: SplitScheme) -> DatasetConfig {
@@ -375,17 +254,17 @@ mod tests {
 
     fn labels(images: &Images) -> Vec<u8> {
         let labels = images.labels.clone().unwrap();
-        assert_eq!(labels, images.pixels.column(0).to_vec(), "labels and pixels came apart");
+        assert_eq!(labels, images.pixels.bytes().unwrap().column(0).to_vec(), "labels and pixels came apart");
         labels
     }
 
     #[test]
     fn the_standard_split_is_in_file_order() {
-        let data = stored(2, 3).divide(config(SplitScheme::Standard));
+        let data = stored(2, 3).divide(config(SplitScheme::Standard), "ten".into());
         assert_eq!(labels(&data.train), [0, 1, 2, 3, 4]);
         assert_eq!(labels(&data.valid), [5, 6]);
         assert_eq!(labels(&data.test), [7, 8, 9]);
-        let faces = stored(0, 4).divide(config(SplitScheme::Standard));
+        let faces = stored(0, 4).divide(config(SplitScheme::Standard), "ten".into());
         assert_eq!(labels(&faces.train), [0, 1, 2, 3, 4, 5]);
         assert_eq!(labels(&faces.valid), labels(&faces.test));
         assert_eq!(labels(&faces.test), [6, 7, 8, 9]);
@@ -393,34 +272,37 @@ mod tests {
 
     #[test]
     fn a_random_split_permutes_all_but_a_separate_test_set() {
-        let data = stored(2, 3).divide(config(SplitScheme::Random { seed: 1 }));
+        let data = stored(2, 3).divide(config(SplitScheme::Random { seed: 1 }), "ten".into());
         assert_eq!(labels(&data.test), [7, 8, 9]);
         let mut rest = [labels(&data.train), labels(&data.valid)].concat();
         assert_ne!(rest, [0, 1, 2, 3, 4, 5, 6]);
         rest.sort_unstable();
         assert_eq!(rest, [0, 1, 2, 3, 4, 5, 6]);
 
-        let faces = stored(0, 4).divide(config(SplitScheme::Random { seed: 1 }));
+        let faces = stored(0, 4).divide(config(SplitScheme::Random { seed: 1 }), "ten".into());
         let mut all = [labels(&faces.train), labels(&faces.test)].concat();
         assert_ne!(labels(&faces.test), [6, 7, 8, 9]);
         all.sort_unstable();
         assert_eq!(all, (0..10).collect::<Vec<u8>>());
         // The hash names the data, not their division.
         assert_eq!(data.sha256, faces.sha256);
-        let other = stored(2, 3).divide(config(SplitScheme::Random { seed: 2 }));
+        let other = stored(2, 3).divide(config(SplitScheme::Random { seed: 2 }), "ten".into());
         assert_ne!(labels(&other.train), labels(&data.train));
     }
 
     #[test]
     fn truncation_is_remembered_in_the_configuration() {
-        let data = stored(2, 3).divide(config(SplitScheme::Standard));
+        let data = stored(2, 3).divide(config(SplitScheme::Standard), "ten".into());
         let part = data.truncated(2, 100).truncated(3, 1);
         assert_eq!((labels(&part.train), labels(&part.valid), labels(&part.test)), (vec![0, 1], vec![5], vec![7]));
         assert_eq!(part.config.limit, Some(Limit { train: 2, eval: 1 }));
-        let again = stored(2, 3).divide(part.config);
+        let again = stored(2, 3).divide(part.config, "ten".into());
         assert_eq!(labels(&again.train), labels(&part.train));
         assert_eq!(again.config, part.config);
         assert!(part.summary().ends_with("a part of it"), "{}", part.summary());
+        let mut short = data;
+        short.train.labels = Some(vec![9]);
+        assert_eq!(short.truncated(2, 1).train.labels, Some(vec![9]));
     }
 
     #[test]

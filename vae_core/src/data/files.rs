@@ -7,8 +7,12 @@ use std::path::Path;
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
-use crate::data::{idx, mat};
+use crate::data::idx;
+use crate::data::mat::{self, Elements};
 use crate::{Error, Result};
+
+/// Largest variable of Frey Face's file when it is inflated; 1.1 MB are needed.
+const FREY_INFLATED: u64 = 16 << 20;
 
 /// A file of the real data sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,9 +111,12 @@ impl DataFile {
         let file = path.display().to_string();
         let mut content = read_bounded(path, self.limit())?;
         let (dims, hash) = if self == Self::FreyFaces {
-            let matrix = mat::parse(&content, &file, "ff")?;
+            let matrix = mat::parse(&content, &file, "ff", FREY_INFLATED)?;
+            let Elements::Bytes(pixels) = matrix.data else {
+                return Err(Error::data(file, "`ff` is not a matrix of uint8"));
+            };
             // Columns of `ff` are frames, so column-major is frame after frame.
-            content = matrix.data;
+            content = pixels;
             (vec![matrix.columns, matrix.rows], sha256_hex([content.as_slice()]))
         } else {
             let parsed = idx::parse(&content, &file)?;

@@ -23,7 +23,7 @@ pub fn project_root() -> PathBuf {
     }
 }
 
-/// The folder that `fetch` writes to: `VAEB_DATA` if it is set, else `data/` in the checkout.
+/// The folder that `fetch` and [`Dataset::own`](crate::data::Dataset::own) write to: `VAEB_DATA` if it is set, else `data/` in the checkout.
 pub fn data_dir() -> PathBuf {
     from_environment().unwrap_or_else(|| project_root().join("data"))
 }

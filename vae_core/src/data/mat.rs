@@ -1,8 +1,8 @@
-//! A minimal, bounds-checked reader of MATLAB v5 `.mat` files: one named `uint8` matrix.
+//! A minimal, bounds-checked reader of MATLAB v5 `.mat` files: one named matrix of `uint8`, `single` or `double`.
 //!
 //! Not the `matfile` crate: version 0.5.0 inflates without a limit (a file of 1 MB took 3 GB and 80 s), panics where the
-//! product of the dimensions overflows an `i32`, and silently drops a variable that is cut off. Frey Face needs one
-//! `uint8` matrix; this reads just that, in either byte order, plain or compressed.
+//! product of the dimensions overflows an `i32`, and silently drops a variable that is cut off. Data sets need one
+//! matrix; this reads just that, in either byte order, plain or compressed.
 
 use std::io::Read;
 
@@ -12,59 +12,76 @@ use crate::{Error, Result};
 
 /// Size of the text and version header.
 const HEADER: usize = 128;
-/// A compressed variable may not inflate to more than this (Frey Face needs 1.1 MB).
-const INFLATED_LIMIT: u64 = 16 << 20;
-
 // Codes of the format ("MAT-File Format", tables 1-1 and 1-3).
 const TYPE_INT8: u32 = 1;
 const TYPE_UINT8: u32 = 2;
+const TYPE_INT16: u32 = 3;
+const TYPE_UINT16: u32 = 4;
 const TYPE_INT32: u32 = 5;
 const TYPE_UINT32: u32 = 6;
+const TYPE_SINGLE: u32 = 7;
+const TYPE_DOUBLE: u32 = 9;
 const TYPE_MATRIX: u32 = 14;
 const TYPE_COMPRESSED: u32 = 15;
+const CLASS_DOUBLE: u32 = 6;
+const CLASS_SINGLE: u32 = 7;
 const CLASS_UINT8: u32 = 9;
 
-/// A `uint8` matrix as MATLAB stores it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The elements of a matrix, **column after column**.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Elements {
+    /// Of a `uint8` matrix.
+    Bytes(Vec<u8>),
+    /// Of a `single` or `double` matrix.
+    Real(Vec<f64>),
+}
+
+/// A matrix as MATLAB stores it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Matrix {
     /// Rows.
     pub rows: usize,
     /// Columns.
     pub columns: usize,
-    /// The elements, **column after column**; `rows · columns` of them.
-    pub data: Vec<u8>,
+    /// `rows · columns` of them.
+    pub data: Elements,
 }
 
-/// Finds the two-dimensional `uint8` matrix called `key` in the content of a `.mat` file; `file` is named in errors.
-/// The whole file is walked, so bytes that belong to no element are an error.
+/// Finds the two-dimensional matrix called `key` in the content of a `.mat` file; `file` is named in errors. The whole
+/// file is walked, so bytes that belong to no element are an error. A compressed variable may not inflate to more than
+/// `limit` bytes.
 ///
 /// # Errors
 /// [`Error::Data`] if it is not a v5 file, is truncated or otherwise inconsistent, has trailing garbage, or holds no
 /// such matrix.
-pub fn parse(bytes: &[u8], file: &str, key: &str) -> Result<Matrix> {
-    walk(bytes, key)
-        .and_then(|found| found.ok_or_else(|| format!("it holds no two-dimensional uint8 matrix called `{key}`")))
+pub fn parse(bytes: &[u8], file: &str, key: &str, limit: u64) -> Result<Matrix> {
+    walk(bytes, key, limit)
+        .and_then(|found| found.ok_or_else(|| format!("it holds no two-dimensional matrix called `{key}`")))
         .map_err(|reason| Error::data(file, reason))
 }
 
 /// Errors inside this module are reasons; [`parse`] adds the file.
 type Reason<T> = std::result::Result<T, String>;
 
-fn walk(bytes: &[u8], key: &str) -> Reason<Option<Matrix>> {
+fn walk(bytes: &[u8], key: &str, limit: u64) -> Reason<Option<Matrix>> {
     let Some((header, body)) = bytes.split_at_checked(HEADER) else {
         return Err(format!("truncated: {} bytes do not hold a MATLAB v5 header", bytes.len()));
     };
     let little = match &header[124..128] {
         [_, 1, b'I', b'M'] => true,
         [1, _, b'M', b'I'] => false,
-        _ => return Err("not a MATLAB v5 file (wrong version or byte-order mark)".into()),
+        _ => {
+            return Err(
+                "not a MATLAB v5 file (wrong version or byte-order mark); MATLAB writes one with `save -v7`".into()
+            );
+        }
     };
-    let mut elements = Elements { rest: body, little };
+    let mut parts = Parts { rest: body, little };
     let mut found = None;
-    while let Some((kind, content)) = elements.next()? {
+    while let Some((kind, content)) = parts.next()? {
         let variable = match kind {
             TYPE_MATRIX => matrix(content, little, key)?,
-            TYPE_COMPRESSED => compressed(content, little, key)?,
+            TYPE_COMPRESSED => compressed(content, little, key, limit)?,
             _ => return Err(format!("unexpected element of type {kind} between the variables (trailing garbage?)")),
         };
         if found.is_some() && variable.is_some() {
@@ -76,22 +93,22 @@ fn walk(bytes: &[u8], key: &str) -> Reason<Option<Matrix>> {
 }
 
 /// The one matrix inside a compressed element.
-fn compressed(content: &[u8], little: bool, key: &str) -> Reason<Option<Matrix>> {
+fn compressed(content: &[u8], little: bool, key: &str, limit: u64) -> Reason<Option<Matrix>> {
     let mut inflated = Vec::new();
-    let mut decoder = ZlibDecoder::new(content).take(INFLATED_LIMIT + 1);
+    let mut decoder = ZlibDecoder::new(content).take(limit.saturating_add(1));
     decoder.read_to_end(&mut inflated).map_err(|error| format!("damaged compressed variable ({error})"))?;
-    if inflated.len() as u64 > INFLATED_LIMIT {
-        return Err(format!("a compressed variable inflates to more than {INFLATED_LIMIT} bytes"));
+    if inflated.len() as u64 > limit {
+        return Err(format!("a compressed variable inflates to more than {limit} bytes"));
     }
     if decoder.into_inner().total_in() != content.len() as u64 {
         return Err("trailing garbage after a compressed variable".into());
     }
-    let mut elements = Elements { rest: &inflated, little };
-    let variable = match elements.next()? {
+    let mut parts = Parts { rest: &inflated, little };
+    let variable = match parts.next()? {
         Some((TYPE_MATRIX, content)) => matrix(content, little, key)?,
         _ => return Err("a compressed element does not hold a matrix".into()),
     };
-    if !elements.rest.is_empty() {
+    if !parts.rest.is_empty() {
         return Err("trailing garbage inside a compressed variable".into());
     }
     Ok(variable)
@@ -99,33 +116,64 @@ fn compressed(content: &[u8], little: bool, key: &str) -> Reason<Option<Matrix>>
 
 /// A matrix element's content: flags, dimensions, name, values. `None` if it is another variable.
 fn matrix(content: &[u8], little: bool, key: &str) -> Reason<Option<Matrix>> {
-    let mut parts = Elements { rest: content, little };
+    let mut parts = Parts { rest: content, little };
     let mut part = |what: &str, kinds: &[u32]| match parts.next()? {
-        Some((kind, content)) if kinds.contains(&kind) => Ok(content),
+        Some((kind, content)) if kinds.is_empty() || kinds.contains(&kind) => Ok((kind, content)),
         Some((kind, _)) => Err(format!("the {what} of a matrix has type {kind}")),
         None => Err(format!("truncated: a matrix without {what}")),
     };
-    let flags = part("flags", &[TYPE_UINT32])?;
-    let dims = part("dimensions", &[TYPE_INT32])?;
-    let name = part("name", &[TYPE_INT8])?;
+    let (_, flags) = part("flags", &[TYPE_UINT32])?;
+    let (_, dims) = part("dimensions", &[TYPE_INT32])?;
+    let (_, name) = part("name", &[TYPE_INT8])?;
     if name != key.as_bytes() {
         return Ok(None);
     }
     let number = |bytes: &[u8], at: usize| word(bytes.get(at * 4..).unwrap_or_default(), little);
-    if number(flags, 0).is_none_or(|flags| flags & 0xff != CLASS_UINT8 || flags & 0x0800 != 0) {
-        return Err(format!("`{key}` is not a real uint8 matrix"));
-    }
+    let class = number(flags, 0).filter(|flags| flags & 0x0800 == 0).map(|flags| flags & 0xff);
     let (8, Some(rows), Some(columns)) = (dims.len(), number(dims, 0), number(dims, 1)) else {
         return Err(format!("`{key}` does not have two dimensions"));
     };
-    let data = part("values", &[TYPE_UINT8])?;
-    if u64::from(rows) * u64::from(columns) != data.len() as u64 {
-        return Err(format!("`{key}` should hold {rows} × {columns} values and holds {}", data.len()));
+    let (data, len) = match class {
+        Some(CLASS_UINT8) => {
+            let (_, content) = part("values", &[TYPE_UINT8])?;
+            (Elements::Bytes(content.to_vec()), content.len())
+        }
+        Some(CLASS_SINGLE | CLASS_DOUBLE) => {
+            let (kind, content) = part("values", &[])?;
+            let values =
+                reals(kind, content, little).ok_or_else(|| format!("the values of `{key}` have type {kind}"))?;
+            let len = values.len();
+            (Elements::Real(values), len)
+        }
+        _ => return Err(format!("`{key}` is not a real matrix of uint8, single or double")),
+    };
+    if u64::from(rows) * u64::from(columns) != len as u64 {
+        return Err(format!("`{key}` should hold {rows} × {columns} values and holds {len}"));
     }
     if !parts.rest.is_empty() {
         return Err(format!("{} bytes of trailing garbage inside `{key}`", parts.rest.len()));
     }
-    Ok(Some(Matrix { rows: rows as usize, columns: columns as usize, data: data.to_vec() }))
+    Ok(Some(Matrix { rows: rows as usize, columns: columns as usize, data }))
+}
+
+/// Values of a `single` or `double` matrix: MATLAB stores them in the shortest type that holds them all.
+fn reals(kind: u32, content: &[u8], little: bool) -> Option<Vec<f64>> {
+    fn each<const W: usize>(content: &[u8], little: bool, number: impl Fn([u8; W]) -> f64) -> Option<Vec<f64>> {
+        let (values, rest) = content.as_chunks::<W>();
+        let ordered = |bytes: &[u8; W]| std::array::from_fn(|i| bytes[if little { i } else { W - 1 - i }]);
+        rest.is_empty().then(|| values.iter().map(|bytes| number(ordered(bytes))).collect())
+    }
+    match kind {
+        TYPE_INT8 => each(content, little, |b| i8::from_le_bytes(b).into()),
+        TYPE_UINT8 => each(content, little, |b| u8::from_le_bytes(b).into()),
+        TYPE_INT16 => each(content, little, |b| i16::from_le_bytes(b).into()),
+        TYPE_UINT16 => each(content, little, |b| u16::from_le_bytes(b).into()),
+        TYPE_INT32 => each(content, little, |b| i32::from_le_bytes(b).into()),
+        TYPE_UINT32 => each(content, little, |b| u32::from_le_bytes(b).into()),
+        TYPE_SINGLE => each(content, little, |b| f32::from_le_bytes(b).into()),
+        TYPE_DOUBLE => each(content, little, f64::from_le_bytes),
+        _ => None,
+    }
 }
 
 /// The first four bytes as a number.
@@ -135,12 +183,12 @@ fn word(bytes: &[u8], little: bool) -> Option<u32> {
 }
 
 /// Consecutive tagged elements.
-struct Elements<'a> {
+struct Parts<'a> {
     rest: &'a [u8],
     little: bool,
 }
 
-impl<'a> Elements<'a> {
+impl<'a> Parts<'a> {
     /// Type and content of the next element; `None` at the end.
     fn next(&mut self) -> Reason<Option<(u32, &'a [u8])>> {
         if self.rest.is_empty() {
@@ -168,7 +216,7 @@ impl<'a> Elements<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use std::io::Write;
@@ -178,7 +226,7 @@ mod tests {
 
     /// Writes `.mat` files, in either byte order.
     #[derive(Clone, Copy)]
-    struct Writer {
+    pub struct Writer {
         little: bool,
     }
 
@@ -204,6 +252,10 @@ mod tests {
         }
 
         fn matrix(self, name: &str, class: u32, dims: &[u32], data: &[u8]) -> Vec<u8> {
+            self.matrix_of(name, class, dims, (TYPE_UINT8, data))
+        }
+
+        pub fn matrix_of(self, name: &str, class: u32, dims: &[u32], (kind, data): (u32, &[u8])) -> Vec<u8> {
             let dims: Vec<u8> = dims.iter().flat_map(|&extent| self.word(extent)).collect();
             let parts = [
                 self.element(TYPE_UINT32, &[self.word(class), self.word(0)].concat()),
@@ -213,7 +265,7 @@ mod tests {
                 } else {
                     self.element(TYPE_INT8, name.as_bytes())
                 },
-                self.element(TYPE_UINT8, data),
+                self.element(kind, data),
             ];
             self.element(TYPE_MATRIX, &parts.concat())
         }
@@ -224,7 +276,7 @@ mod tests {
             self.element(TYPE_COMPRESSED, &encoder.finish().unwrap())
         }
 
-        fn file(self, elements: &[Vec<u8>]) -> Vec<u8> {
+        pub fn file(self, elements: &[Vec<u8>]) -> Vec<u8> {
             let mut bytes = vec![b' '; HEADER];
             bytes[124..].copy_from_slice(if self.little { &[0, 1, b'I', b'M'] } else { &[1, 0, b'M', b'I'] });
             bytes.extend(elements.concat());
@@ -232,10 +284,17 @@ mod tests {
         }
     }
 
-    const LITTLE: Writer = Writer { little: true };
+    /// What a compressed variable may inflate to.
+    const LIMIT: u64 = 1 << 20;
+
+    fn parse(bytes: &[u8], file: &str, key: &str) -> Result<Matrix> {
+        super::parse(bytes, file, key, LIMIT)
+    }
+
+    pub const LITTLE: Writer = Writer { little: true };
 
     fn expected() -> Matrix {
-        Matrix { rows: 2, columns: 3, data: vec![1, 2, 3, 4, 5, 6] }
+        Matrix { rows: 2, columns: 3, data: Elements::Bytes(vec![1, 2, 3, 4, 5, 6]) }
     }
 
     fn ff(writer: Writer) -> Vec<u8> {
@@ -254,11 +313,36 @@ mod tests {
     }
 
     #[test]
+    fn doubles_and_singles_in_whatever_type_they_are_stored() {
+        for writer in [LITTLE, Writer { little: false }] {
+            let ordered = |bytes: Vec<u8>| if writer.little { bytes } else { bytes.into_iter().rev().collect() };
+            let stored: [(u32, Vec<u8>, f64); 8] = [
+                (TYPE_INT8, vec![0xfe], -2.0),
+                (TYPE_UINT8, vec![200], 200.0),
+                (TYPE_INT16, (-300i16).to_le_bytes().to_vec(), -300.0),
+                (TYPE_UINT16, 60_000u16.to_le_bytes().to_vec(), 60_000.0),
+                (TYPE_INT32, (-70_000i32).to_le_bytes().to_vec(), -70_000.0),
+                (TYPE_UINT32, 4_000_000_000u32.to_le_bytes().to_vec(), 4e9),
+                (TYPE_SINGLE, 0.5f32.to_le_bytes().to_vec(), 0.5),
+                (TYPE_DOUBLE, 0.1f64.to_le_bytes().to_vec(), 0.1),
+            ];
+            for (kind, bytes, value) in stored {
+                let element = writer.matrix_of("ff", CLASS_DOUBLE, &[1, 1], (kind, &ordered(bytes)));
+                let matrix = parse(&writer.file(&[element]), "f", "ff").unwrap();
+                assert_eq!(matrix.data, Elements::Real(vec![value]), "type {kind}");
+            }
+        }
+        let odd = LITTLE.matrix_of("ff", CLASS_SINGLE, &[1, 1], (TYPE_SINGLE, &[0; 5]));
+        assert!(parse(&LITTLE.file(&[odd]), "f", "ff").is_err());
+    }
+
+    #[test]
     fn says_what_is_wrong() {
         let reason = |elements: &[Vec<u8>]| parse(&LITTLE.file(elements), "some.mat", "ff").unwrap_err().to_string();
         let matrix = |class, dims: &[u32], data: &[u8]| LITTLE.matrix("ff", class, dims, data);
-        assert!(reason(&[]).contains("some.mat: it holds no two-dimensional uint8 matrix called `ff`"));
-        assert!(reason(&[matrix(6, &[1, 1], &[0])]).contains("not a real uint8 matrix"));
+        assert!(reason(&[]).contains("some.mat: it holds no two-dimensional matrix called `ff`"));
+        assert!(reason(&[matrix(11, &[1, 1], &[0])]).contains("not a real matrix of uint8"));
+        assert!(reason(&[matrix(CLASS_DOUBLE, &[1, 2], &[0])]).contains("should hold 1 × 2 values and holds 1"));
         assert!(reason(&[matrix(CLASS_UINT8, &[1, 1, 1], &[0])]).contains("two dimensions"));
         assert!(reason(&[matrix(CLASS_UINT8, &[u32::MAX, u32::MAX], &[0])]).contains("should hold"));
         assert!(reason(&[ff(LITTLE), ff(LITTLE)]).contains("twice"));
@@ -273,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_compressed_bomb_is_not_inflated() {
-        let bomb = LITTLE.compressed(&vec![0; 2 * INFLATED_LIMIT as usize]);
+        let bomb = LITTLE.compressed(&vec![0; 2 * LIMIT as usize]);
         assert!(bomb.len() < 100_000);
         let error = parse(&LITTLE.file(&[bomb]), "f", "ff").unwrap_err().to_string();
         assert!(error.contains("inflates to more than"), "{error}");
@@ -308,7 +392,8 @@ mod tests {
                 file[at] = value;
             }
             if let Ok(matrix) = parse(&file, "f", "ff") {
-                prop_assert_eq!(matrix.rows * matrix.columns, matrix.data.len());
+                let Elements::Bytes(data) = matrix.data else { return Ok(()) };
+                prop_assert_eq!(matrix.rows * matrix.columns, data.len());
             }
         }
     }

@@ -1,9 +1,9 @@
-//! From stored bytes to network inputs: scale, inversion, binarisation.
+//! From stored values to network inputs: scale, inversion, binarisation.
 
-use ndarray::Array2;
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
+use crate::data::values::Values;
 use crate::numeric::{Real, vmath};
 use crate::rng::{Stream, rng};
 use crate::{Error, Result};
@@ -13,7 +13,7 @@ const ROW_BITS: u32 = 20;
 /// Epochs that it can tell apart: `rng` takes indices below 2³⁶.
 const EPOCHS: u64 = 1 << (36 - ROW_BITS);
 
-/// How an intensity k ∈ 0…255 becomes a number.
+/// How a stored value becomes a number: an intensity k ∈ 0…255 by a division; a real number is one already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scale {
@@ -22,6 +22,8 @@ pub enum Scale {
     K255,
     /// k/256, as the report's authors: white is 0.996.
     K256,
+    /// x itself: for real values ([`Values::Real`]), which no other scale fits.
+    AsIs,
 }
 
 /// Whether grey values are turned into zeros and ones.
@@ -31,9 +33,9 @@ pub enum Binarise {
     /// Grey values stay (the report).
     #[default]
     None,
-    /// 1 where the stored intensity is at least this (before scale; inversion swaps the two).
+    /// 1 where the stored intensity is at least this (before scale; inversion swaps the two). Bytes only.
     Threshold(u8),
-    /// One Bernoulli draw with the grey value as its probability, the same at every epoch.
+    /// One Bernoulli draw with the grey value, in \[0, 1\], as its probability; the same at every epoch.
     Fixed {
         /// Seed of the draw.
         seed: u64,
@@ -49,7 +51,7 @@ pub enum Binarise {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Preprocess {
-    /// k/255 or k/256.
+    /// k/255 or k/256 of bytes, or real numbers as they are.
     pub scale: Scale,
     /// 1 − x instead of x (the authors' Frey Face).
     pub invert: bool,
@@ -58,6 +60,34 @@ pub struct Preprocess {
 }
 
 impl Preprocess {
+    /// Whether it fits real values (or bytes, if not `real`).
+    ///
+    /// # Errors
+    /// [`Error::Config`] that says what to write.
+    pub fn validate(&self, real: bool) -> Result<()> {
+        match (real, self.scale, self.binarise) {
+            (true, Scale::K255 | Scale::K256, _) => Err(Error::config(
+                "preprocess.scale",
+                format!("is {:?}, which is for bytes, but the images are real numbers; write Scale::AsIs", self.scale),
+            )),
+            (false, Scale::AsIs, _) => Err(Error::config(
+                "preprocess.scale",
+                "is AsIs, which is for real numbers, but the images are bytes; write Scale::K255 or Scale::K256",
+            )),
+            (true, _, Binarise::Threshold(_)) => Err(Error::config(
+                "preprocess.binarise",
+                "is a threshold for bytes, but the images are real numbers; write Binarise::None and give `Dataset::own` \
+                 an array of zeros and ones",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether grey values are probabilities of draws.
+    pub(crate) fn draws(&self) -> bool {
+        matches!(self.binarise, Binarise::Fixed { .. } | Binarise::Dynamic { .. })
+    }
+
     /// The grey value of an intensity, after scale and inversion.
     pub fn value(&self, intensity: u8) -> f64 {
         let value = f64::from(intensity) / self.divisor();
@@ -68,6 +98,7 @@ impl Preprocess {
         match self.scale {
             Scale::K255 => 255.0,
             Scale::K256 => 256.0,
+            Scale::AsIs => 1.0,
         }
     }
 
@@ -78,9 +109,12 @@ impl Preprocess {
             (Scale::K256, false) => "k/256",
             (Scale::K255, true) => "1 − k/255 (inverted)",
             (Scale::K256, true) => "1 − k/256 (inverted)",
+            (Scale::AsIs, false) => "x as it is",
+            (Scale::AsIs, true) => "1 − x (inverted)",
         };
         let inverted = if self.invert { " (inverted)" } else { "" };
         match self.binarise {
+            Binarise::None if self.scale == Scale::AsIs => grey.to_owned(),
             Binarise::None => format!("grey {grey}"),
             Binarise::Threshold(at) => format!("binarised at {at}{inverted}"),
             Binarise::Fixed { .. } => format!("binarised, one fixed draw, p = {grey}"),
@@ -101,9 +135,14 @@ impl Preprocess {
             config: *self,
             divisor: (0..=255).all(|k| values[usize::from(k)] == quotient(k)).then_some(divisor),
             values,
-            thresholds: std::array::from_fn(|k| (self.value(k as u8) * 4_294_967_296.0).round() as u64),
+            thresholds: std::array::from_fn(|k| threshold(self.value(k as u8))),
         }
     }
+}
+
+/// 2³² p: a uniform number of 32 bits is below it with probability p.
+fn threshold(p: f64) -> u64 {
+    (p * 4_294_967_296.0).round() as u64
 }
 
 /// [`Preprocess`] with its tables, ready to fill minibatches without allocating.
@@ -137,9 +176,10 @@ impl<F: Real> Preprocessor<F> {
     /// that matters.
     ///
     /// # Errors
-    /// [`Error::Shape`] if `out` has another length or a row does not exist; [`Error::Config`] if a draw is asked for
-    /// beyond epoch 2¹⁶ or row 2²⁰.
-    pub fn gather(&self, images: &Array2<u8>, rows: &[usize], epoch: u64, out: &mut [F]) -> Result<()> {
+    /// [`Error::Shape`] if `out` has another length or a row does not exist; [`Error::Config`] if the preprocessing does
+    /// not fit the values, or if a draw is asked for beyond epoch 2¹⁶ or row 2²⁰ or of a value outside \[0, 1\].
+    pub fn gather(&self, images: &Values, rows: &[usize], epoch: u64, out: &mut [F]) -> Result<()> {
+        self.config.validate(images.is_real())?;
         let (n, d) = images.dim();
         if out.len() != rows.len() * d {
             return Err(Error::Shape {
@@ -166,8 +206,20 @@ impl<F: Real> Preprocessor<F> {
             return Ok(());
         }
         // Borrowed where rows are contiguous, as they are in every `Dataset`; slices are much faster than views.
-        let images = images.as_standard_layout();
-        let pixels = images.as_slice().unwrap_or_default();
+        match images {
+            Values::Bytes(images) => {
+                let images = images.as_standard_layout();
+                self.gather_bytes(images.as_slice().unwrap_or_default(), rows, draw, d, out);
+                Ok(())
+            }
+            Values::Real(images) => {
+                let images = images.as_standard_layout();
+                self.gather_real(images.as_slice().unwrap_or_default(), rows, draw, d, out)
+            }
+        }
+    }
+
+    fn gather_bytes(&self, pixels: &[u8], rows: &[usize], draw: Option<(u64, u64)>, d: usize, out: &mut [F]) {
         for (&row, out) in rows.iter().zip(out.chunks_exact_mut(d)) {
             let image = &pixels[row * d..(row + 1) * d];
             match draw {
@@ -184,18 +236,57 @@ impl<F: Real> Preprocessor<F> {
                 }
             }
         }
+    }
+
+    fn gather_real(
+        &self,
+        pixels: &[f32],
+        rows: &[usize],
+        draw: Option<(u64, u64)>,
+        d: usize,
+        out: &mut [F],
+    ) -> Result<()> {
+        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(d)) {
+            let image = &pixels[row * d..(row + 1) * d];
+            for (x, &value) in out.iter_mut().zip(image) {
+                let value = F::of(f64::from(value));
+                *x = if self.config.invert { F::one() - value } else { value };
+            }
+            let Some((seed, epoch)) = draw else { continue };
+            let mut rng = rng(seed, Stream::Binarisation, (epoch << ROW_BITS) + row as u64);
+            for (column, (x, &value)) in out.iter_mut().zip(image).enumerate() {
+                if !(0.0..=1.0).contains(&value) {
+                    return Err(outside_unit("preprocess.binarise", "draws", (row, column, value)));
+                }
+                // In double precision, so that the draw does not depend on F.
+                let p = if self.config.invert { 1.0 - f64::from(value) } else { f64::from(value) };
+                *x = if u64::from(rng.next_u32()) < threshold(p) { F::one() } else { F::zero() };
+            }
+        }
         Ok(())
     }
+}
+
+/// A configuration that needs values in \[0, 1\] met another: `(row, column, value)`.
+pub(crate) fn outside_unit(field: &str, what: &str, (row, column, value): (usize, usize, f32)) -> Error {
+    Error::config(
+        field,
+        format!(
+            "{what} needs values in [0, 1], but there is {value} in row {row}, column {column}; scale the array before \
+             `Dataset::own`, or write LikelihoodConfig::Gaussian {{ mean: GaussianMean::Linear }} and Binarise::None"
+        ),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use ndarray::Array2;
     use proptest::prelude::*;
 
-    fn all_intensities() -> Array2<u8> {
-        Array2::from_shape_fn((2, 256), |(row, k)| if row == 0 { k as u8 } else { 255 - k as u8 })
+    fn all_intensities() -> Values {
+        Array2::from_shape_fn((2, 256), |(row, k)| if row == 0 { k as u8 } else { 255 - k as u8 }).into()
     }
 
     fn gathered<F: Real>(config: Preprocess, rows: &[usize], epoch: u64) -> Vec<F> {
@@ -260,14 +351,14 @@ mod tests {
         assert!(matches!(grey.gather(&images, &[0], 0, &mut [0.0; 255]), Err(Error::Shape { .. })));
         assert!(matches!(grey.gather(&images, &[2], 0, &mut [0.0; 256]), Err(Error::Shape { .. })));
         assert!(grey.gather(&images, &[0], u64::MAX, &mut [0.0; 256]).is_ok());
-        assert!(grey.gather(&Array2::zeros((3, 0)), &[2], 0, &mut []).is_ok());
+        assert!(grey.gather(&Values::Bytes(Array2::zeros((3, 0))), &[2], 0, &mut []).is_ok());
         let dynamic = Preprocess { binarise: Binarise::Dynamic { seed: 1 }, ..Default::default() }.prepare::<f32>();
         assert!(matches!(dynamic.gather(&images, &[0], EPOCHS, &mut [0.0; 256]), Err(Error::Config { .. })));
     }
 
     #[test]
     fn the_memory_layout_does_not_matter() {
-        let columns_first = ndarray::array![[0u8, 255], [51, 0], [0, 102]].reversed_axes();
+        let columns_first = ndarray::array![[0u8, 255], [51, 0], [0, 102]].reversed_axes().into();
         let mut out = [0.0f64; 3];
         Preprocess::default().prepare().gather(&columns_first, &[1], 0, &mut out).unwrap();
         assert_eq!(out, [1.0, 0.0, 0.4]);

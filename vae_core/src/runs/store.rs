@@ -151,6 +151,10 @@ impl RunStore {
             lock.lock().map_err(Error::io("lock", folder.join("lock")))?;
         }
         if let Some(run) = self.read(config)? {
+            if run.result.dataset.1 != data.sha256 {
+                let reason = format!("was trained on other data; delete {} to train anew", folder.display());
+                return Err(Error::Checkpoint { path: folder.join("result.json"), reason });
+            }
             return Ok(run);
         }
         // Up to the stored result: an Interrupt after the last update must not lose the run.

@@ -1,10 +1,9 @@
 //! Images on their way into the model: a minibatch, and the bound on a whole split.
 
-use ndarray::Array2;
-
 use crate::Result;
 use crate::data::dataset::Images;
 use crate::data::preprocess::Preprocessor;
+use crate::data::values::Values;
 use crate::estimators::{Bound, Estimator};
 use crate::models::Vae;
 use crate::threads;
@@ -13,7 +12,7 @@ use crate::threads;
 #[derive(Clone, Copy)]
 pub(super) struct Gather<'a> {
     pub preprocess: &'a Preprocessor<f32>,
-    pub images: &'a Array2<u8>,
+    pub images: &'a Values,
     pub epoch: u64,
 }
 

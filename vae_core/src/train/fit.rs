@@ -14,8 +14,10 @@ impl Trainer {
     /// # Errors
     /// [`Error::Diverged`](crate::Error::Diverged) if a bound or the gradient is not finite: model, optimiser, history and
     /// [`updates`](Self::updates) are then those of the last record (of the checkpoint, if there is none since; or of the
-    /// start), and `fit` again goes on from there. Errors of the observers.
+    /// start), and `fit` again goes on from there. [`Error::Config`](crate::Error::Config) if `data` are not those of
+    /// [`new`](Self::new). Errors of the observers.
     pub fn fit(&mut self, data: &Dataset, observers: &mut [&mut dyn Observer]) -> Result<Outcome> {
+        self.require_same(data)?;
         let training = Training::begin();
         for observer in observers.iter_mut() {
             observer.begin(self);

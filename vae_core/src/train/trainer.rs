@@ -14,6 +14,7 @@ use crate::data::batches::Batches;
 use crate::data::dataset::{Dataset, Images};
 use crate::data::preprocess::Preprocessor;
 use crate::estimators::{Bound, Estimator};
+use crate::likelihoods::LikelihoodConfig;
 use crate::models::Vae;
 use crate::nn::Mlp;
 use crate::nn::dense::Dense;
@@ -85,7 +86,7 @@ impl Trainer {
     /// Before the first update.
     ///
     /// # Errors
-    /// [`Error::Config`] if the configuration makes no sense or belongs to another data set, if `VAEB_ISA` names no path of
+    /// [`Error::Config`] if the configuration makes no sense or belongs to another data set or needs other values than it has, if `VAEB_ISA` names no path of
     /// this machine, or if it starts from the weights of a run: only a store has those, see
     /// [`with_weights`](Self::with_weights). [`Error::Io`], [`Error::Checkpoint`] if it starts from a file that cannot be used.
     pub fn new(config: &RunConfig, data: &Dataset) -> Result<Self> {
@@ -138,6 +139,12 @@ impl Trainer {
         isa::check()?;
         if data.valid.is_empty() || data.test.is_empty() {
             return Err(Error::config("data.limit", "leaves no validation or test images; allow at least one of each"));
+        }
+        if config.model.likelihood == LikelihoodConfig::Bernoulli {
+            data.require_unit_interval("model.likelihood", "Bernoulli")?;
+        }
+        if config.preprocess.draws() {
+            data.require_unit_interval("preprocess.binarise", "a draw")?;
         }
         let n = data.train.len();
         let model = Vae::new(&config.model, data.dim(), config.seed)?;
@@ -199,10 +206,21 @@ impl Trainer {
     /// # Errors
     /// [`Error::Diverged`] as [`fit`](Self::fit).
     pub fn step(&mut self, data: &Dataset) -> Result<Event> {
+        self.require_same(data)?;
         match self.pool.clone() {
             Some(pool) => pool.install(|| self.step_here(data)),
             None => self.step_here(data),
         }
+    }
+
+    /// Refuses other data than the trainer was made for.
+    pub(super) fn require_same(&self, data: &Dataset) -> Result<()> {
+        if data.config == self.config.data && data.sha256 == self.dataset_sha256 {
+            return Ok(());
+        }
+        let made = format!("{:?} with SHA-256 {}", self.config.data, self.dataset_sha256);
+        let given = format!("{:?} with SHA-256 {}", data.config, data.sha256);
+        Err(Error::config("data", format!("is {made}, but {given} was given; make a trainer for that: Trainer::new")))
     }
 
     fn step_here(&mut self, data: &Dataset) -> Result<Event> {
