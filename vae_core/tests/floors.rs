@@ -33,16 +33,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("estimators/workspace.rs", "models/vae.rs"),
     ("estimators/ascent.rs", "estimators/sgvb.rs"),
     ("estimators/workspace.rs", "estimators/sgvb.rs"),
-    ("figures/png.rs", "figures/scene.rs"),
-    ("figures/scene.rs", "figures/polyline.rs"),
-    ("numeric/isa.rs", "numeric/bf16/tiles.rs"),
-    ("numeric/packed.rs", "numeric/gemm.rs"),
-    ("numeric/packed.rs", "numeric/product.rs"),
-    ("numeric/product.rs", "numeric/gemm.rs"),
-    ("numeric/real.rs", "numeric/gemm.rs"),
-    ("numeric/bf16/mod.rs", "numeric/gemm.rs"),
-    ("numeric/bf16/pairs.rs", "numeric/gemm.rs"),
-    ("numeric/bf16/tiles.rs", "numeric/gemm.rs"),
 ];
 
 #[test]

@@ -4,9 +4,11 @@ pub mod bf16;
 pub mod block_sparse;
 pub mod gemm;
 pub mod isa;
+mod matrix;
 mod packed;
 mod product;
 pub mod real;
+mod registers;
 pub mod vmath;
 
 pub use bf16::Precision;
