@@ -57,7 +57,8 @@ pub enum Error {
     },
     /// A NaN or an infinity appeared.
     #[error(
-        "{quantity} became {value}; look for values that are not finite, or too large, among those that it is made of"
+        "{quantity} became {value}{}; look for values that are not finite, or too large, among those that it is made of",
+        at_update(*step)
     )]
     NonFinite {
         /// The update at which it appeared, counted from 1; 0 outside training.
@@ -108,6 +109,10 @@ pub enum Error {
         /// The backend's reason.
         reason: String,
     },
+}
+
+fn at_update(step: u64) -> String {
+    if step == 0 { String::new() } else { format!(" at update {step}") }
 }
 
 impl Error {

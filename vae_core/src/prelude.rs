@@ -3,8 +3,9 @@
 pub use crate::config::{Budget, EarlyStop, Objective, Origin, Profile, RecordAt, RunConfig, WeightPrior, param};
 pub use crate::data::batches::BatchScheme;
 pub use crate::data::dataset::{Dataset, DatasetConfig, DatasetKind, Images, Limit, SplitScheme};
+pub use crate::data::kind::OwnData;
 pub use crate::data::npy::labels_from_npy;
-pub use crate::data::own::{OwnData, Split};
+pub use crate::data::own::Split;
 pub use crate::data::preprocess::{Binarise, Preprocess, Scale};
 pub use crate::data::readers::{MatImages, labels_from_idx};
 pub use crate::data::values::Values;

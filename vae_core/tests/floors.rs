@@ -26,18 +26,7 @@ const FLOORS: &[&[&str]] = &[
 ];
 
 /// Imports that are faults and known: (from, to). Each is to go; the test fails if one of them is no fault.
-const EXCEPTIONS: &[(&str, &str)] = &[
-    ("figures/png.rs", "figures/scene.rs"),
-    ("figures/scene.rs", "figures/polyline.rs"),
-    ("numeric/isa.rs", "numeric/bf16/tiles.rs"),
-    ("numeric/packed.rs", "numeric/gemm.rs"),
-    ("numeric/packed.rs", "numeric/product.rs"),
-    ("numeric/product.rs", "numeric/gemm.rs"),
-    ("numeric/real.rs", "numeric/gemm.rs"),
-    ("numeric/bf16/mod.rs", "numeric/gemm.rs"),
-    ("numeric/bf16/pairs.rs", "numeric/gemm.rs"),
-    ("numeric/bf16/tiles.rs", "numeric/gemm.rs"),
-];
+const EXCEPTIONS: &[(&str, &str)] = &[];
 
 #[test]
 fn imports_go_down_and_never_round() {

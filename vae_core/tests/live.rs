@@ -14,7 +14,7 @@ use serde_json::Value;
 use vae_core::Error;
 use vae_core::config::{Budget, RecordAt, RunConfig};
 use vae_core::data::dataset::{DatasetConfig, DatasetKind, Limit};
-use vae_core::live::{Progress, Training};
+use vae_core::live::{Progress, Screen, Training};
 use vae_core::runs::RunStore;
 use vae_core::train::{Control, Event, Observer, Outcome, Trainer, checkpoint};
 
@@ -176,6 +176,28 @@ fn a_run_from_the_store_shows_nothing() {
     assert!(status.success() && !text.contains('\u{1e}'), "{text}");
 }
 
+/// The same sweep in a notebook and in a terminal. Checkpoints after each update make it long enough to be shown.
+#[test]
+fn a_sweep_on_the_screen_is_a_table_or_lines_with_its_names() {
+    let folder = tempfile::tempdir().unwrap();
+    RunStore::at(folder.path()).run(&small(1).seed(1)).unwrap();
+    let going_on = "[2/2 · N_z 3 · seed 1] going on from update 12 of 480, where run ";
+    let (child, out) = start("child_shows", folder.path(), true);
+    let (status, text) = finish(child, out);
+    assert!(status.success() && text.contains(going_on), "{text}");
+    let tables: Vec<Value> =
+        text.lines().filter_map(|l| l.strip_prefix(MARKER)).map(|json| serde_json::from_str(json).unwrap()).collect();
+    let tables: Vec<&str> = tables.iter().filter_map(|m| m["data"]["text/markdown"].as_str()).collect();
+    assert!(tables.len() > 1 && tables[0].contains("| 1/2 · N_z 3 · seed 0 | "), "{tables:?}");
+    assert!(tables[tables.len() - 1].ends_with("2 of 2 runs finished"), "{tables:?}");
+
+    let folder = tempfile::tempdir().unwrap();
+    RunStore::at(folder.path()).run(&small(1).seed(1)).unwrap();
+    let (child, out) = start("child_shows", folder.path(), false);
+    let (status, text) = finish(child, out);
+    assert!(status.success() && text.contains(going_on) && !text.contains('\u{1e}'), "{text}");
+}
+
 // ---- children -------------------------------------------------------------------------------------------------------
 
 fn folder() -> Option<std::path::PathBuf> {
@@ -204,6 +226,13 @@ fn child_sweeps() {
     let configs: Vec<RunConfig> = (0..3).map(|seed| small(20).seed(seed)).collect();
     let error = store.run_all(&configs).unwrap_err();
     assert!(matches!(error, Error::Interrupted { finished: 0..3, runs: 3 }), "{error}");
+}
+
+#[test]
+#[ignore = "a child"]
+fn child_shows() {
+    let Some(store) = eager() else { return };
+    store.watched_by(Screen::default()).run_all(&[small(40).seed(0), small(40).seed(1)]).unwrap();
 }
 
 #[test]

@@ -36,8 +36,7 @@ fn small(data: &Dataset) -> RunConfig {
 }
 
 fn store(folder: &Path) -> RunStore {
-    let store = RunStore::at(folder);
-    store
+    RunStore::at(folder)
 }
 
 #[test]

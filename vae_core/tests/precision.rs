@@ -86,7 +86,8 @@ proptest! {
         let (bound, full) = gradient(&model, estimator, &x, Precision::F32);
         let (bound16, mixed) = gradient(&model, estimator, &x, MIXED);
         prop_assert!(bound != bound16, "nothing was rounded");
-        prop_assert!((bound - bound16).abs() <= 1e-2 * bound.abs() + 0.05, "{bound} {bound16}");
+        // of Gaussian pixels, residuals and precisions are rounded, and multiplied
+        prop_assert!((bound - bound16).abs() <= 3e-2 * bound.abs() + 0.05, "{bound} {bound16}");
         let norm = |g: &mut dyn Iterator<Item = f32>| g.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
         let length = norm(&mut full.iter().copied());
         let off = norm(&mut full.iter().zip(&mixed).map(|(g, h)| g - h));

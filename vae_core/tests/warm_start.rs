@@ -148,6 +148,11 @@ fn wrong_weights_are_refused_by_the_name_of_the_tensor() {
         assert!(error.contains(why) && error.contains("weights.safetensors"), "{why}: {error}");
         assert!(!error.contains("delete"), "they are the user's own: {error}");
     }
+    let mut wide = small();
+    wide.model.encoder = vec![500];
+    write(&path, &tensors(&Trainer::new(&wide, &data).unwrap()));
+    let error = Trainer::new(&small().warm_start(Origin::file(&path).unwrap()), &data).unwrap_err().to_string();
+    assert!(error.contains("tensor encoder.0.weight is F32 [784, 500], expected F32 [784, 5]"), "{error}");
     std::fs::write(&path, "no tensors").unwrap();
     let error = Trainer::new(&small().warm_start(Origin::file(&path).unwrap()), &data).unwrap_err();
     assert!(matches!(error, Error::Checkpoint { .. }) && !error.to_string().contains("delete"), "{error}");

@@ -1,11 +1,10 @@
 //! The weights that a run begins with, where it does not draw them.
 
-use std::fs::File;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use crate::data::files::sha256_hex;
 use crate::{Error, Result};
 
 /// Whose weights a run begins with. The optimiser begins anew, and the history too.
@@ -42,13 +41,10 @@ impl Origin {
     /// [`Error::Io`] if it cannot be read, [`Error::Config`] if its path is not UTF-8.
     pub fn file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let mut hash = Sha256::new();
-        let mut file = File::open(path).map_err(Error::io("open", path))?;
-        std::io::copy(&mut file, &mut hash).map_err(Error::io("read", path))?;
-        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         let text =
             path.to_str().ok_or_else(|| Error::config("start", "needs a file whose path is UTF-8; rename it"))?;
-        Ok(Self::File { path: text.to_owned(), sha256 })
+        Ok(Self::File { path: text.to_owned(), sha256: sha256_hex([bytes.as_slice()]) })
     }
 
     /// Checks the hash.

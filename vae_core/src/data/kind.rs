@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::files::DataFile;
-use crate::data::own::OwnData;
+use crate::data::fingerprint::Fingerprint;
 
 /// Which data set. `Mnist` and `FreyFace` are the real ones; the synthetic ones are drawn by the crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,32 @@ impl DatasetKind {
             Self::FreyFace => &DataFile::FREY,
             Self::SyntheticDigits | Self::SyntheticFaces | Self::Own(_) => &[],
         }
+    }
+}
+
+/// What identifies own images in a configuration, and so in the hash of every run on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnData {
+    /// SHA-256 of number, height, width, type and values of all images and of their labels, in the given order.
+    pub sha256: Fingerprint,
+    /// Rows of an image.
+    pub height: usize,
+    /// Columns of an image.
+    pub width: usize,
+    /// Whether the values are real numbers (`f32`), not bytes.
+    pub real: bool,
+    /// Training images.
+    pub train: usize,
+    /// Validation images.
+    pub valid: usize,
+    /// Test images.
+    pub test: usize,
+}
+
+impl OwnData {
+    /// Number of images; `None` beyond `usize`, which no [`Dataset::own`](crate::data::Dataset::own) makes.
+    pub(super) fn total(&self) -> Option<usize> {
+        self.train.checked_add(self.valid)?.checked_add(self.test)
     }
 }
 

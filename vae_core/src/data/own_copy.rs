@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::fingerprint::Fingerprint;
 use crate::data::images::Images;
-use crate::data::own::OwnData;
+use crate::data::kind::OwnData;
 use crate::data::values::Values;
 use crate::files::{TensorFile, read_tensors, write_tensors};
 use crate::{Error, Result};
@@ -92,9 +92,11 @@ fn read(path: &Path, own: &OwnData) -> Result<(String, Images)> {
     let bad = |_| damaged("its tensors are not these images".into());
     let meta: Meta = serde_json::from_str(file.meta(path).map_err(bad)?).map_err(|e| damaged(e.to_string()))?;
     let pixels = if own.real {
-        Array2::from_shape_vec((n, d), file.f32("images", &[n, d], path).map_err(bad)?).map(Values::Real)
+        Array2::from_shape_vec((n, d), file.f32("images", &[n, own.height, own.width], path).map_err(bad)?)
+            .map(Values::Real)
     } else {
-        Array2::from_shape_vec((n, d), file.u8("images", &[n, d], path).map_err(bad)?).map(Values::Bytes)
+        Array2::from_shape_vec((n, d), file.u8("images", &[n, own.height, own.width], path).map_err(bad)?)
+            .map(Values::Bytes)
     };
     let pixels = pixels.map_err(|error| damaged(error.to_string()))?;
     let labels = if meta.labels { Some(file.u8("labels", &[n], path).map_err(bad)?) } else { None };

@@ -6,6 +6,7 @@
 mod axis;
 mod bars;
 mod curves;
+mod dashes;
 mod figure;
 mod heatmap;
 mod image_grid;

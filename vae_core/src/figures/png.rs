@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::Array2;
 use png::{BitDepth, ColorType, Compression, Encoder, PixelDimensions, Unit};
 
-use super::scene::drawing_error;
-use crate::Result;
+use crate::{Error, Result};
 
 /// CSS pixels per metre (96 a inch).
 const PIXELS_PER_METRE: f64 = 96.0 / 0.0254;
@@ -106,6 +105,11 @@ fn encode(
     writer.write_image_data(pixels).map_err(failed)?;
     writer.finish().map_err(failed)?;
     Ok(file)
+}
+
+/// The id is filled in by the figure.
+pub(crate) fn drawing_error(reason: impl Into<String>) -> Error {
+    Error::Figure { id: String::new(), reason: reason.into() }
 }
 
 #[cfg(test)]

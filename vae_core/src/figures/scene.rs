@@ -9,8 +9,8 @@ use ndarray::Array2;
 use plotters::prelude::{BitMapBackend, DrawingBackend, RGBColor, SVGBackend};
 use plotters_backend::{BackendColor, BackendStyle};
 
-use super::png::{self, Bitmap};
-use super::polyline::dashes;
+use super::dashes::{Point, dashes};
+use super::png::{self, Bitmap, drawing_error};
 use super::svg::join_pieces;
 use super::text::{Anchor, BASELINE, CAP_HEIGHT, RunStyle, Typeface, runs};
 use super::theme;
@@ -20,9 +20,6 @@ use crate::{Error, Result};
 pub(crate) const SCALE: u32 = 4;
 /// Larger drawings are refused: 4096 pixels a side are 800 MB at [`SCALE`].
 const LARGEST: f64 = 4096.0;
-
-/// A point in CSS pixels.
-pub(crate) type Point = (f64, f64);
 
 #[derive(Clone, Debug)]
 pub(crate) enum Mark {
@@ -287,11 +284,6 @@ fn snapped(points: &[Point]) -> Vec<(i32, i32)> {
 
 fn backend_error(error: impl std::fmt::Display) -> Error {
     drawing_error(error.to_string())
-}
-
-/// The id is filled in by the figure.
-pub(crate) fn drawing_error(reason: impl Into<String>) -> Error {
-    Error::Figure { id: String::new(), reason: reason.into() }
 }
 
 #[cfg(test)]

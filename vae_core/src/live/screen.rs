@@ -11,7 +11,7 @@ use crate::runs::{Audience, Run, RunStore, SweepAudience, Watcher};
 /// sweep; anywhere else a few lines a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Screen {
-    /// At most about so many lines of progress a run.
+    /// At most about so many lines of progress a run, and at least one. (For none, give the store no audience.)
     pub lines: u32,
 }
 

@@ -12,9 +12,9 @@ use std::ops::Range;
 use ndarray::{ArrayViewMut2, s};
 use pulp::{Simd, WithSimd};
 
-use super::gemm::Mat;
+use super::matrix::Mat;
 use super::packed::{LINE, aligned, panels};
-use super::product::{add_outer, call_for, load_row, store_row, with_vectors};
+use super::registers::{add_outer, call_for, load_row, store_row, with_vectors};
 use super::{Precision, isa};
 use crate::threads::join;
 

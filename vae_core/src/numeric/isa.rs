@@ -46,7 +46,7 @@ pub(super) enum Bf16 {
 const PATHS: &[fn() -> Option<Path>] = &[
     #[cfg(target_arch = "x86_64")]
     || {
-        let found = has_bf16() && super::bf16::tiles::permitted();
+        let found = has_bf16() && amx_permitted();
         let simd = V4::try_new().filter(|_| found)?;
         Some(Path { name: "amx", arch: Arch::V4(simd), bf16: Bf16::Tiles(simd) })
     },
@@ -111,6 +111,30 @@ fn chosen(name: Option<&str>) -> Result<Path> {
 /// All paths of this machine.
 pub(super) fn all() -> impl Iterator<Item = Path> {
     PATHS.iter().filter_map(|path| path())
+}
+
+/// Whether the machine has AMX for bf16 and the system lets this process use it: Linux wants to be asked, once.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn amx_permitted() -> bool {
+    static PERMITTED: OnceLock<bool> = OnceLock::new();
+    *PERMITTED.get_or_init(|| {
+        // leaf 7 of CPUID: AMX-BF16 and AMX-TILE
+        let features = std::arch::x86_64::__cpuid_count(7, 0).edx;
+        features & (1 << 22) != 0 && features & (1 << 24) != 0 && ask_for_amx()
+    })
+}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn ask_for_amx() -> bool {
+    const ARCH_REQ_XCOMP_PERM: u64 = 0x1023;
+    const XFEATURE_XTILE_DATA: u64 = 18;
+    // SAFETY: reads and writes no memory of this process; a kernel that does not know the request answers with an error.
+    unsafe { nix::libc::syscall(nix::libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA) == 0 }
+}
+
+#[cfg(all(target_arch = "x86_64", not(target_os = "linux")))]
+fn ask_for_amx() -> bool {
+    false
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@ pub mod block_sparse;
 pub mod gemm;
 pub mod isa;
 mod log_mean_exp;
+mod matrix;
 mod packed;
 mod product;
 pub mod real;
+mod registers;
 pub mod vmath;
 
 pub use bf16::Precision;

@@ -6,9 +6,9 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::gemm::Mat;
 use super::isa;
-use super::product::{load_row, store_row, with_vectors};
+use super::matrix::Mat;
+use super::registers::{load_row, store_row, with_vectors};
 
 /// Rows of B in a block, at most; with 64 columns, 50 KiB.
 const BLOCK: usize = 200;

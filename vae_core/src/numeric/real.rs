@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayViewMut2, NdFloat};
 
-use super::gemm::{Mat, Start, begin};
+use super::matrix::{Mat, Start, begin};
 use super::{Precision, bf16, isa, product};
 
 /// log 2π.

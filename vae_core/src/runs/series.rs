@@ -1,8 +1,7 @@
 //! More budget continues: a run goes on from where a stored one ended that differs from it only in a smaller budget.
 //!
-//! A finished run keeps `end.safetensors`, a checkpoint of its last update: as large as its model, once more for each number a
-//! parameter that the optimiser keeps (twice the model in all for AdaGrad and SGD, three times for Adam). Deleting it costs
-//! only that a larger budget begins anew. `<store>/series/<hash but budget>/<updates>-<hash>`, an empty file, says which runs
+//! A finished run keeps `end.safetensors`, a checkpoint of its last update. Without it, a larger budget begins anew.
+//! `<store>/series/<hash but budget>/<updates>-<hash>`, an empty file, says which runs
 //! there are, so that nothing else need be read; processes that write them at the same time do not meet.
 
 use std::fs::{self, File};

@@ -2,7 +2,8 @@
 //!
 //! `<store>/<hash>/` holds `result.json`, `model.safetensors` and `end.safetensors` of a finished run, `checkpoint.safetensors`
 //! of one that was cut off, that and `last_good.safetensors`, the model at the same update, of one that diverged, and `lock`.
-//! `<store>/series/` says which runs differ only in their budget. The store is `VAEB_RUNS`, or `data/runs` in the checkout.
+//! `end.safetensors` is what a larger budget needs to go on: it costs twice the size of the model (AdaGrad, SGD) or three
+//! times (Adam), and may be deleted. `<store>/series/` says which runs differ only in their budget. The store is `VAEB_RUNS`, or `data/runs` in the checkout.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};

@@ -7,8 +7,9 @@ use crate::files::{TensorFile, read_at_most};
 use crate::nn::Layout;
 use crate::{Error, Result};
 
-/// What a header may need beside the values.
-const HEADER: u64 = 1 << 20;
+/// The largest file that is read, in bytes: the largest model has 2²⁸ parameters, and a header beside them. A file of another
+/// model is read, too, to say which tensor does not fit.
+const LARGEST: u64 = (4 << 28) + (1 << 20);
 
 /// The parameters, in the order of the layout, out of a file with the layout's names and shapes in `f32`; if a SHA-256 is
 /// given, of the file that has it.
@@ -17,7 +18,7 @@ const HEADER: u64 = 1 << 20;
 /// [`Error::Io`]; [`Error::Checkpoint`] naming the tensor that is missing, of another shape or type, superfluous or not
 /// finite, and what was expected; or if the file is another than the one that was meant.
 pub(crate) fn read(path: &Path, layout: &Layout, sha256: Option<&str>) -> Result<Vec<f32>> {
-    let bytes = read_at_most(path, 4 * layout.len() as u64 + HEADER)?;
+    let bytes = read_at_most(path, LARGEST)?;
     let unusable = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
     if let Some(expected) = sha256 {
         let found = sha256_hex([bytes.as_slice()]);

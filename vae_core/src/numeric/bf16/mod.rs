@@ -26,8 +26,8 @@ use std::cell::RefCell;
 use ndarray::ArrayViewMut2;
 use serde::{Deserialize, Serialize};
 
-use super::gemm::{Mat, Start};
 use super::isa::{Bf16, Path};
+use super::matrix::{Mat, Start};
 use super::product;
 
 /// The precision of a training step's dense products. Everything else is `f32`: parameters, sums, the optimiser, elementary

@@ -12,9 +12,9 @@ use ndarray::{ArrayViewMut2, s};
 use pulp::x86::V4;
 use pulp::{Simd, f32x16, u32x16};
 
-use crate::numeric::gemm::{Mat, Start};
+use crate::numeric::matrix::{Mat, Start};
 use crate::numeric::packed::panels;
-use crate::numeric::product::{first_sums, store_row, take, with_vectors};
+use crate::numeric::registers::{first_sums, store_row, take, with_vectors};
 
 /// Values of the inner index in a block of B; even. With 64 columns, 32 KiB.
 const BLOCK: usize = 256;

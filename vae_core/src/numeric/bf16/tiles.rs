@@ -11,15 +11,15 @@
 
 use std::arch::asm;
 use std::cell::RefCell;
-use std::sync::OnceLock;
 
 use ndarray::ArrayViewMut2;
 use pulp::x86::V4;
 use pulp::{Simd, f32x16, u32x16};
 
 use super::pairs::{interleaved, load, neighbours, transpose};
-use crate::numeric::gemm::{Mat, Start};
-use crate::numeric::product::{first_sums, store_row, take};
+use crate::numeric::isa::amx_permitted;
+use crate::numeric::matrix::{Mat, Start};
+use crate::numeric::registers::{first_sums, store_row, take};
 
 /// Rows of a tile, and pairs or columns in each.
 const SIDE: usize = 16;
@@ -53,32 +53,9 @@ thread_local! {
         const { RefCell::new(Buffers { a: Vec::new(), b: Vec::new(), sums: Sums([[ZEROS; 2]; SQUARE]) }) };
 }
 
-/// Whether the machine has AMX for bf16 and the system lets this process use it: Linux wants to be asked, once.
-pub(in crate::numeric) fn permitted() -> bool {
-    static PERMITTED: OnceLock<bool> = OnceLock::new();
-    *PERMITTED.get_or_init(|| {
-        // leaf 7 of CPUID: AMX-BF16 and AMX-TILE
-        let features = std::arch::x86_64::__cpuid_count(7, 0).edx;
-        features & (1 << 22) != 0 && features & (1 << 24) != 0 && ask()
-    })
-}
-
-#[cfg(target_os = "linux")]
-fn ask() -> bool {
-    const ARCH_REQ_XCOMP_PERM: u64 = 0x1023;
-    const XFEATURE_XTILE_DATA: u64 = 18;
-    // SAFETY: reads and writes no memory of this process; a kernel that does not know the request answers with an error.
-    unsafe { nix::libc::syscall(nix::libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA) == 0 }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn ask() -> bool {
-    false
-}
-
 /// As [`multiply`](super::multiply). `simd` proves that the machine has AVX-512.
 pub(super) fn multiply(simd: V4, c: ArrayViewMut2<'_, f32>, a: Mat<'_, f32>, b: Mat<'_, f32>, start: Start<'_, f32>) {
-    assert!(permitted() && std::is_x86_feature_detected!("avx512bf16"), "`isa` gives no path without them");
+    assert!(amx_permitted() && std::is_x86_feature_detected!("avx512bf16"), "`isa` gives no path without them");
     // SAFETY: a `V4` exists only where all of these features but the last were found; that one and AMX were found above.
     BUFFERS.with_borrow_mut(|buffers| unsafe { multiply_here(simd, c, a, b, start, buffers) });
 }
