@@ -8,6 +8,7 @@ pub mod batches;
 pub mod dataset;
 pub mod files;
 pub mod fingerprint;
+mod glyphs;
 pub mod idx;
 pub mod images;
 pub mod kind;

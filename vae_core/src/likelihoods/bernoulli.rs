@@ -16,6 +16,10 @@ use crate::rng::Rng;
 pub struct Bernoulli;
 
 impl<F: Real> Likelihood<F> for Bernoulli {
+    fn needs_unit_interval(&self) -> bool {
+        true
+    }
+
     fn head_width(&self, d: usize) -> usize {
         d
     }

@@ -29,6 +29,11 @@ pub trait Likelihood<F: Real>: std::fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether x must lie in \[0, 1\].
+    fn needs_unit_interval(&self) -> bool {
+        false
+    }
+
     /// Width of the head for D pixels.
     fn head_width(&self, d: usize) -> usize;
 

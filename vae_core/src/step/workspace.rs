@@ -147,6 +147,21 @@ impl<F: Real> Workspace<F> {
         Ok(())
     }
 
+    /// The posterior's noise `[M·L, noise]` for the next step, given instead of drawn.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if there is no room for so much.
+    pub fn set_noise(&mut self, noise: &[F]) -> Result<()> {
+        let room = self.noise.len();
+        let too_much = || Error::Shape {
+            what: "noise",
+            expected: format!("at most {room} values"),
+            found: noise.len().to_string(),
+        };
+        self.noise.get_mut(..noise.len()).ok_or_else(too_much)?.copy_from_slice(noise);
+        Ok(())
+    }
+
     /// The extents of the present minibatch.
     pub(super) fn shape(&self, model: &Vae<F>) -> Shape {
         model.shape(self.m, self.estimator.samples)

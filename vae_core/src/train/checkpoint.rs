@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::history::History;
 use super::longer::as_longer;
+use super::state::Kept;
 use super::trainer::Trainer;
 use crate::config::RunConfig;
 use crate::data::dataset::Dataset;
@@ -126,7 +127,7 @@ fn restored(
     } else {
         as_longer(meta.history, meta.updates, &trainer).map_err(|reason| bad(path, reason))?
     };
-    trainer.restore((params, slots), window, history, (meta.updates, meta.seconds));
+    trainer.restore(Kept { params, slots, window, updates: meta.updates }, history, meta.seconds);
     Ok(trainer)
 }
 

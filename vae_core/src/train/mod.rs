@@ -6,6 +6,7 @@ mod fit;
 pub mod history;
 mod longer;
 pub mod observer;
+mod state;
 pub mod trainer;
 pub(crate) mod weights;
 

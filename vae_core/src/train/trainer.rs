@@ -8,13 +8,13 @@ use rayon::ThreadPool;
 
 use super::evaluate::{Gather, evaluate};
 use super::history::{History, Record};
+use super::state::{Kept, Parts};
 use super::weights;
 use crate::config::{Origin, RunConfig};
 use crate::data::batches::Batches;
 use crate::data::dataset::{Dataset, Images};
 use crate::data::preprocess::Preprocessor;
 use crate::estimators::{Bound, Estimator};
-use crate::likelihoods::LikelihoodConfig;
 use crate::models::Vae;
 use crate::nn::Mlp;
 use crate::nn::dense::Dense;
@@ -41,18 +41,6 @@ pub struct Event {
     pub minibatch: Bound,
     /// The record, if one was taken.
     pub record: Option<Record>,
-}
-
-/// Reconstruction, KL of z and KL of the weights.
-pub(super) type Parts = [f64; 3];
-
-/// What a divergence puts back: the state at the last record, whose validation bound was finite (at first, the start).
-#[derive(Clone, Debug, Default)]
-struct Kept {
-    params: Vec<f32>,
-    slots: Vec<Vec<f32>>,
-    window: Vec<Parts>,
-    updates: u64,
 }
 
 /// A run under way: model, optimiser, position and history. A pure function of its configuration and the data.
@@ -86,8 +74,8 @@ impl Trainer {
     /// Before the first update.
     ///
     /// # Errors
-    /// [`Error::Config`] if the configuration makes no sense or belongs to another data set or needs other values than it has, if `VAEB_ISA` names no path of
-    /// this machine, or if it starts from the weights of a run: only a store has those, see
+    /// [`Error::Config`] if the configuration makes no sense, belongs to another data set or needs other values than it has, if
+    /// `VAEB_ISA` names no path of this machine, or if it starts from the weights of a run: only a store has those, see
     /// [`with_weights`](Self::with_weights). [`Error::Io`], [`Error::Checkpoint`] if it starts from a file that cannot be used.
     pub fn new(config: &RunConfig, data: &Dataset) -> Result<Self> {
         let trainer = Self::from_init(config, data)?;
@@ -140,8 +128,8 @@ impl Trainer {
         if data.valid.is_empty() || data.test.is_empty() {
             return Err(Error::config("data.limit", "leaves no validation or test images; allow at least one of each"));
         }
-        if config.model.likelihood == LikelihoodConfig::Bernoulli {
-            data.require_unit_interval("model.likelihood", "Bernoulli")?;
+        if config.model.likelihood.get::<f32>().needs_unit_interval() {
+            data.require_unit_interval("model.likelihood", config.model.likelihood.name())?;
         }
         if config.preprocess.draws() {
             data.require_unit_interval("preprocess.binarise", "a draw")?;
@@ -230,16 +218,13 @@ impl Trainer {
         let gather = Gather { preprocess: &self.preprocess, images: &data.train.pixels, epoch };
         gather.rows(self.batches.rows(update), &mut self.x, self.threads)?;
         let (config, samples) = (&self.config, update * m as u64);
+        let mut batch = Batch::from(&self.x);
         if !self.corrupted.is_empty() {
+            let mut rng = rng(config.seed, Stream::Corruption, update);
             self.corrupted.copy_from_slice(&self.x);
-            config
-                .model
-                .corruption
-                .get()
-                .corrupt(&mut self.corrupted, &mut rng(config.seed, Stream::Corruption, update));
+            config.model.corruption.get().corrupt(&mut self.corrupted, &mut rng);
+            batch.input = &self.corrupted;
         }
-        let input = if self.corrupted.is_empty() { &self.x } else { &self.corrupted };
-        let batch = Batch { input, target: &self.x };
         self.ws.draw_noise(&self.model, m, &mut rng(config.seed, Stream::Noise, update))?;
         let scaling = Scaling { scale: config.objective.scale(n, m), decay: config.weight_prior.per_datapoint(n, m) };
         let settings = StepSettings {
@@ -256,7 +241,7 @@ impl Trainer {
         };
 
         let slot = (update % self.window.len() as u64) as usize;
-        self.window[slot] = [minibatch.reconstruction, minibatch.kl, 0.0];
+        self.window[slot] = [minibatch.reconstruction, minibatch.kl, minibatch.weights];
         self.updates += 1;
         let record = if self.updates == self.next_record { Some(self.record(data)?) } else { None };
         self.seconds += start.elapsed().as_secs_f64();
@@ -285,35 +270,24 @@ impl Trainer {
 
     /// Takes the present state as the one that a divergence puts back.
     fn keep(&mut self) {
-        let kept = &mut self.kept;
-        kept.params.clear();
-        kept.params.extend_from_slice(self.model.params());
-        kept.slots.resize_with(self.optimiser.slots().len(), Vec::new);
-        for (kept, (_, slot)) in kept.slots.iter_mut().zip(self.optimiser.slots()) {
-            kept.clone_from(slot);
-        }
-        kept.window.clone_from(&self.window);
-        kept.updates = self.updates;
+        self.kept.keep(&self.model, &self.optimiser, &self.window, self.updates);
+    }
+
+    fn put_back(&mut self) {
+        self.updates = self.kept.put(&mut self.model, &mut self.optimiser, &mut self.window);
+        self.schedule_record();
     }
 
     /// Puts all back to what is kept, and says so.
     pub(crate) fn diverged(&mut self, step: u64, quantity: String, value: f64) -> Error {
-        let kept = std::mem::take(&mut self.kept);
-        self.put(&kept);
-        self.kept = kept;
+        self.put_back();
         Error::Diverged { step, quantity, value, kept: self.updates }
     }
 
-    /// The history is not part of it: no record is written that is not kept.
-    fn put(&mut self, state: &Kept) {
-        self.model.params_mut().copy_from_slice(&state.params);
-        for ((_, mine), saved) in self.optimiser.slots_mut().iter_mut().zip(&state.slots) {
-            mine.copy_from_slice(saved);
-        }
-        self.optimiser.set_updates(state.updates);
-        self.window.copy_from_slice(&state.window);
-        self.updates = state.updates;
-        self.schedule_record();
+    /// Puts back what a checkpoint holds; lengths were checked by the caller.
+    pub(super) fn restore(&mut self, state: Kept, history: History, seconds: f64) {
+        (self.kept, self.history, self.seconds) = (state, history, seconds);
+        self.put_back();
     }
 
     fn schedule_record(&mut self) {
@@ -340,7 +314,7 @@ impl Trainer {
     pub fn running_train_bound(&self) -> Bound {
         let seen = &self.window[..self.window.len().min(self.updates as usize)];
         let mean = |k: usize| seen.iter().map(|w| w[k]).sum::<f64>() / seen.len().max(1) as f64;
-        Bound::new(mean(0), mean(1))
+        Bound::new(mean(0), mean(1)).with_weights(mean(2))
     }
 
     /// Updates at which the run ends.
@@ -413,18 +387,5 @@ impl Trainer {
 
     pub(super) fn window(&self) -> &[Parts] {
         &self.window
-    }
-
-    /// Puts back what a checkpoint holds; lengths were checked by the caller.
-    pub(super) fn restore(
-        &mut self,
-        (params, slots): (Vec<f32>, Vec<Vec<f32>>),
-        window: Vec<Parts>,
-        history: History,
-        (updates, seconds): (u64, f64),
-    ) {
-        let state = Kept { params, slots, window, updates };
-        self.put(&state);
-        (self.kept, self.history, self.seconds) = (state, history, seconds);
     }
 }
