@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import rules
 from work import EPSILON, LOG_2PI, STEP, epochs
 
 MODULES = ["jax", "numpy"]
@@ -35,10 +36,14 @@ def bound(work, p, x, eps):
 
 
 def automatic(work, p, x, eps):
+    if work.rule != "B":
+        return by_vjp(work, p, x, eps)
     return jax.value_and_grad(partial(bound, work))(p, x, eps)
 
 
 def by_hand(work, p, x, eps):
+    if work.rule != "B":
+        return rules.gradient(work.rule, p, x, eps, jnp)
     w1, b1, wq, bq, w2, b2, wx, bx = p
     m, l, d = work.m, work.l, work.d
     h1 = jnp.tanh(x @ w1 + b1)
@@ -67,6 +72,35 @@ def by_hand(work, p, x, eps):
     dh1 = dq @ wq.T * (1 - h1**2)
     gradient = [x.T @ dh1, dh1.sum(0), h1.T @ dq, dq.sum(0), z.T @ dh2, dh2.sum(0), h2.T @ da, da.sum(0)]
     return log_p / (m * l) - kl / m, gradient
+
+
+def by_vjp(work, p, x, eps):
+    """An estimator by JAX's own differentiation: back from log w with the rule's weights, once through decoder and densities."""
+    l, m, nz, stop = work.l, work.m, work.nz, jax.lax.stop_gradient
+    whole = rules.log_q_enters(work.rule) == "whole"
+
+    def encode(q):
+        w1, b1, wq, bq = q
+        mu, log_var = jnp.split(jnp.tanh(x @ w1 + b1) @ wq + bq, 2, axis=1)
+        return mu + jnp.exp(0.5 * log_var) * eps, mu, log_var
+
+    def log_q(z, mu, log_var):
+        return -0.5 * jnp.sum(log_var + (z - mu) ** 2 * jnp.exp(-log_var), 2)
+
+    def log_weights(d, z, mu, log_var):
+        w2, b2, wx, bx = d
+        a = (jnp.tanh(z.reshape(l * m, nz) @ w2 + b2) @ wx + bx).reshape(l, m, work.d)
+        return jnp.sum(x * a - jax.nn.softplus(a), 2) - 0.5 * jnp.sum(z**2, 2) - log_q(z, mu, log_var)
+
+    (z, mu, log_var), back_encoder = jax.vjp(encode, p[:4])
+    log_w, back = jax.vjp(log_weights, p[4:], z, mu, log_var)
+    model, path, score = rules.weights(work.rule, log_w, jnp)
+    d_decoder, dz, d_mu, d_log_var = back(model / m)
+    if not whole:
+        dz = dz * path[:, :, None]
+        d_mu, d_log_var = jax.vjp(lambda mu, log_var: log_q(stop(z), mu, log_var), mu, log_var)[1](score / m)
+    (d_encoder,) = back_encoder((dz, d_mu, d_log_var))
+    return rules.bound(work.rule, log_w, jnp), [*d_encoder, *d_decoder]
 
 
 class Jax:

@@ -17,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 OUT = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "peers"
 FRAMEWORKS = {"numpy": "NumPy", "jax": "JAX", "torch": "PyTorch"}
+W5 = [f"W5 {rule}" for rule in ["A", "STL", "IW", "DReG", "score"]]
 W2 = [f"W2 ({m}, {l})" for m, l in [(100, 1), (20, 1), (100, 8), (20, 8)]]
 MARK = "\x1epeers "  # as in child.py
 
@@ -31,7 +32,7 @@ def main():
     python = options.python or environment(options)
     results = Results(options)
     if options.check:
-        results.children(python, 1, ["W1", *W2])
+        results.children(python, 1, ["W1", *W2, *W5])
         results.print_check()
         return 0 if results.checked() else 1
     try:
@@ -39,7 +40,7 @@ def main():
             if not options.no_ours:
                 results.ours()
             for threads in options.threads:
-                works = ["W1"] + (W2 if threads == 1 else [])
+                works = ["W1"] + (W2 + W5 if threads == 1 else [])
                 results.children(python, threads, [w for w in works if w.split()[0].lower() in options.works])
     except KeyboardInterrupt:
         note("interrupted: what has been measured so far")
@@ -59,7 +60,7 @@ def arguments():
     add = parser.add_argument
     add("--check", action="store_true", help="do not time: check that all variants compute the same thing")
     add("--frameworks", type=names(FRAMEWORKS), default=list(FRAMEWORKS), metavar="A,B", help="of numpy,jax,torch")
-    add("--works", type=names(["w1", "w2"]), default=["w1", "w2"], metavar="A,B", help="of w1,w2 (w2 is for 1 thread)")
+    add("--works", type=names(["w1", "w2", "w5"]), default=["w1", "w2"], metavar="A,B", help="of w1,w2,w5 (w2 and w5 for 1 thread)")
     add("--threads", type=numbers, default=[1, 2], metavar="N,N", help="numbers of threads (default 1,2)")
     add("--steps", type=int, default=40, help="steps in a block (default 40)")
     add("--blocks", type=int, default=15, help="blocks, of which the median is taken (default 15)")
@@ -112,6 +113,7 @@ class Results:
         else:
             note("this crate: cargo bench")
             command = ["cargo", "bench", "-p", "vae_core", "--bench", "training", "--", "--json"]
+            command += [work.upper() for work in self.options.works if len(self.options.works) == 1]
             try:
                 done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
             except OSError as error:
@@ -134,8 +136,12 @@ class Results:
         if allowed and len(cpus) < threads:
             note(f"WARNING: {threads} threads on {len(cpus)} CPU: these figures say nothing")
         for framework in self.options.frameworks if works else []:
+            # only JAX has the estimators of W5
+            possible = [work for work in works if framework == "jax" or work not in W5]
+            if not possible:
+                continue
             note(f"{FRAMEWORKS[framework]}, {threads} thread{'s' * (threads > 1)}")
-            orders = dict(framework=framework, threads=threads, works=works, cpus=cpus, check=self.options.check)
+            orders = dict(framework=framework, threads=threads, works=possible, cpus=cpus, check=self.options.check)
             orders |= {key: getattr(self.options, key) for key in ["steps", "blocks", "torch_compile"]}
             command = [python, str(HERE / "child.py"), json.dumps(orders)]
             try:
@@ -177,7 +183,7 @@ class Results:
 
     def print_table(self):
         rows = self.cells()
-        columns = [("W1", n) for n in self.options.threads] + [(work, 1) for work in W2]
+        columns = [("W1", n) for n in self.options.threads] + [(work, 1) for work in W2 + W5]
         columns = [column for column in columns if any(column in row for row in rows.values())]
         heads = [f"{work}, {n} thr." for work, n in columns]
         print(f"\n{cpu()}: ms per training step, median; in brackets: times that of vae_core\n")
@@ -200,7 +206,7 @@ class Results:
         )
 
     def print_check(self):
-        print("\nLargest relative deviation from the float64 reference after 3 steps (allowed: 0.001)\n")
+        print("\nLargest relative deviation from the float64 reference after 3 steps (allowed: 0.001; 0.05 for the parameters of W5)\n")
         print("| | work | bound | parameters | |\n|---|---|---:|---:|---|")
         for line in self.lines:
             c, name = line["check"], f"{FRAMEWORKS[line['framework']]}: {line['variant']}"
@@ -228,6 +234,8 @@ def own_figures(own):
     for pair, ms in own.get("w2", {}).items():
         m, l = pair.split(",")
         yield "vae_core", f"W2 ({int(m)}, {int(l)})", 1, ms
+    for rule, ms in own.get("w5", {}).items():
+        yield "vae_core", f"W5 {rule}", 1, ms
     for threads, ms in own.get("w1_bf16", {}).items():
         yield "vae_core: bf16 products", "W1", int(threads), ms
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import rules
 
 STEP, EPSILON, INIT_STD = 0.01, 1e-6, 0.01
 LOG_2PI = math.log(2 * math.pi)
@@ -30,6 +31,7 @@ class Work:
     m: int
     l: int
     n: int
+    rule: str = "B"
 
     @property
     def head(self):
@@ -46,10 +48,11 @@ class Work:
 
 
 def works():
-    """W1, then W2 for each (M, L), by name."""
+    """W1, then W2 for each (M, L), then W5 for each estimator, by name."""
     w1 = Work("W1", 784, 500, 20, True, 100, 1, 60_000)
     w2 = [Work(f"W2 ({m}, {l})", 560, 200, 10, False, m, l, 1_500) for m, l in [(100, 1), (20, 1), (100, 8), (20, 8)]]
-    return {work.name: work for work in [w1, *w2]}
+    w5 = [Work(f"W5 {rule}", 784, 500, 20, True, 20, 8, 60_000, rule) for rule in rules.NAMES]
+    return {work.name: work for work in [w1, *w2, *w5]}
 
 
 def initial(work, seed=1):
@@ -109,7 +112,8 @@ def reference(work, params, xs, noise):
     sums = [np.zeros_like(a) for a in p]
     bounds = []
     for x, eps in zip(xs.astype(np.float64), noise.astype(np.float64)):
-        bound, gradient = reference_gradient(work, p, x, eps)
+        own = work.rule != "B"
+        bound, gradient = rules.gradient(work.rule, p, x, eps, np) if own else reference_gradient(work, p, x, eps)
         bounds.append(bound)
         for a, s, g in zip(p, sums, gradient):
             s += g * g
