@@ -60,15 +60,15 @@ impl Dense {
         out: &mut [F],
         pre: &mut [F],
         rows: usize,
-        exec: Execution,
+        execution: Execution,
     ) -> Result<()> {
         let kept = if self.activation.needs_input() { self.outputs } else { 0 };
         let (out, pre) = (matrix_mut(out, rows, self.outputs)?, matrix_mut(pre, rows, kept)?);
         let (w, bias) = (&params[self.weight.clone()], &params[self.bias.clone()]);
         let sparse = x.sparse.zip(F::as_f32(w).map(|w| Mat::new(w, self.inputs, self.outputs))).zip(F::as_f32(bias));
         let w = Mat::new(w, self.inputs, self.outputs);
-        let threads = exec.share(rows * w.len());
-        let packed = packed.filter(|_| threads == 1 && exec.precision == Precision::F32);
+        let threads = execution.share(rows * w.len());
+        let packed = packed.filter(|_| threads == 1 && execution.precision == Precision::F32);
         let packed = packed.zip(F::as_f32(x.dense)).zip(F::as_f32(bias));
         by_columns(out, pre, 0, threads, &|mut out, mut pre, first| {
             let cols = first..first + out.ncols();
@@ -79,7 +79,7 @@ impl Dense {
                 }
                 _ => {
                     let (x, start) = (Mat::new(x.dense, rows, self.inputs), Start::Row(&bias[cols.clone()]));
-                    matmul_in(exec.precision, out.view_mut(), x, w.columns(cols), start)?;
+                    matmul_in(execution.precision, out.view_mut(), x, w.columns(cols), start)?;
                 }
             }
             let finish = |out: &mut [F], pre: &mut [F]| {
@@ -107,15 +107,15 @@ impl Dense {
         delta: &[F],
         dx: &mut [F],
         before: Option<(Activation, &[F])>,
-        exec: Execution,
+        execution: Execution,
     ) -> Result<()> {
         let rows = delta.len() / self.outputs;
         let (w, delta) = (&params[self.weight.clone()], Mat::new(delta, rows, self.outputs));
         let (w, dx) = (Mat::new(w, self.inputs, self.outputs), matrix_mut(dx, rows, self.inputs)?);
         let none = matrix_mut(&mut [], rows, 0)?;
-        by_columns(dx, none, 0, exec.share(rows * w.len()), &|mut dx, _, first| {
+        by_columns(dx, none, 0, execution.share(rows * w.len()), &|mut dx, _, first| {
             let inputs = first..first + dx.ncols();
-            matmul_in(exec.precision, dx.view_mut(), delta, w.rows(inputs.clone()).t(), Start::Zero)?;
+            matmul_in(execution.precision, dx.view_mut(), delta, w.rows(inputs.clone()).t(), Start::Zero)?;
             let Some((activation, saved)) = before else { return Ok(()) };
             match dx.as_slice_mut() {
                 Some(dx) => activation.backward(dx, &saved[first..][..dx.len()]), // all columns, or of a single row some

@@ -24,7 +24,7 @@ pub struct Trace<F> {
     /// Each layer's weights, if they were packed for many forward passes.
     packed: Vec<Option<Packed>>,
     /// How the passes are computed: at first, in `f32` on one thread.
-    pub exec: Execution,
+    pub execution: Execution,
 }
 
 impl<F> Trace<F> {
@@ -104,7 +104,7 @@ impl Mlp {
             deltas: self.layers.iter().map(|l| buffer(backward, l)).collect(),
             max_rows,
             packed: vec![None; self.layers.len()],
-            exec: Execution::default(),
+            execution: Execution::default(),
         }
     }
 
@@ -120,7 +120,7 @@ impl Mlp {
             let (before, here) = trace.outputs.split_at_mut(k);
             let input = before.last().map_or(x, |h| Input::dense(h));
             let weights = Weights { params, packed: trace.packed[k].as_ref() };
-            layer.forward(weights, input, &mut here[0], &mut trace.pre[k], rows, trace.exec)?;
+            layer.forward(weights, input, &mut here[0], &mut trace.pre[k], rows, trace.execution)?;
         }
         Ok(())
     }
@@ -141,11 +141,11 @@ impl Mlp {
                 Some(next) => {
                     let activation = self.layers[k - 1].activation;
                     let saved = if activation.needs_input() { &trace.pre[k - 1] } else { &trace.outputs[k - 1] };
-                    layer.backward(params, delta, next, Some((activation, saved)), trace.exec)?;
+                    layer.backward(params, delta, next, Some((activation, saved)), trace.execution)?;
                 }
                 None => {
                     if let Some(dx) = dx.as_deref_mut() {
-                        layer.backward(params, delta, dx, None, trace.exec)?;
+                        layer.backward(params, delta, dx, None, trace.execution)?;
                     }
                 }
             }

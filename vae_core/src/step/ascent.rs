@@ -150,7 +150,7 @@ impl<F: Real> Deltas<'_, F> {
                     *packed = done.then_some(layer_here);
                 }
                 let near = (wanted && packed.is_some()).then_some(&*near);
-                layer.weight_gradient(inputs.clone(), input, (delta, near), gradient, trace.exec.precision)
+                layer.weight_gradient(inputs.clone(), input, (delta, near), gradient, trace.execution.precision)
             }
             None => {
                 layer.bias_gradient(delta, &mut gradient[..layer.outputs]);

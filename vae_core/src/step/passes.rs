@@ -72,7 +72,7 @@ impl<F: Real> Workspace<F> {
         let (m, l, rows) = (at.m, at.l, at.rows());
         let posterior = model.posterior();
         let q = posterior.get::<F>();
-        self.sparse.take(input, d, self.encoder.exec);
+        self.sparse.take(input, d, self.encoder.execution);
         model.encoder().forward(model.params(), self.sparse.input(input), &mut self.encoder, m)?;
         let head = &self.encoder.head()[..m * model.head().width];
         let (noise, z) = (&self.noise[..rows * model.head().noise], &mut self.z[..at.len()]);
@@ -117,7 +117,7 @@ impl<F: Real> Workspace<F> {
         let n_z = model.latent();
         let z = &self.z[rows.start * n_z..rows.end * n_z];
         model.decoder().forward(model.params(), Input::dense(z), &mut self.decoder, rows.len())?;
-        let (len, threads) = (rows.len() * model.decoder().outputs(), self.decoder.exec.threads);
+        let (len, threads) = (rows.len() * model.decoder().outputs(), self.decoder.execution.threads);
         let [rule, d_shared] = if backward { [RULE * rows.len(), rows.len().min(self.d_shared.len())] } else { [0, 0] };
         let samples = Samples {
             x,

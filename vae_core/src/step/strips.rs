@@ -33,13 +33,13 @@ pub(super) struct Strip {
 pub(super) fn strips<F: Real>(model: &Vae<F>, ws: &Workspace<F>, threads: usize) -> Vec<Strip> {
     let share = if threads > 1 { model.layout().len() / (SHARES * threads) } else { usize::MAX };
     let sides = [
-        (Side::Encoder, model.encoder(), &ws.encoder.exec, ws.max_m),
-        (Side::Decoder, model.decoder(), &ws.decoder.exec, ws.max_m * ws.estimator.samples),
+        (Side::Encoder, model.encoder(), &ws.encoder.execution, ws.max_m),
+        (Side::Decoder, model.decoder(), &ws.decoder.execution, ws.max_m * ws.estimator.samples),
     ];
     let mut strips = Vec::new();
-    for (side, mlp, exec, delta_rows) in sides {
+    for (side, mlp, execution, delta_rows) in sides {
         for (k, layer) in mlp.layers().iter().enumerate() {
-            let near = exec.precision == Precision::F32 && delta_rows * layer.outputs <= NEAR;
+            let near = execution.precision == Precision::F32 && delta_rows * layer.outputs <= NEAR;
             let len = layer.weight().len();
             let size = if near { share.min(STRIP) } else { len.div_ceil(threads).min(LONG_STRIP) };
             let count = len.div_ceil(size.max(1));

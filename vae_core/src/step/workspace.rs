@@ -103,14 +103,14 @@ impl<F: Real> Workspace<F> {
     #[must_use]
     pub fn on_threads(mut self, threads: usize) -> Self {
         let threads = threads.max(1);
-        (self.encoder.exec.threads, self.decoder.exec.threads) = (threads, threads);
+        (self.encoder.execution.threads, self.decoder.execution.threads) = (threads, threads);
         self
     }
 
     /// The same for steps whose dense products are in this precision (at first, `f32`).
     #[must_use]
     pub fn in_precision(mut self, precision: Precision) -> Self {
-        (self.encoder.exec.precision, self.decoder.exec.precision) = (precision, precision);
+        (self.encoder.execution.precision, self.decoder.execution.precision) = (precision, precision);
         self
     }
 
