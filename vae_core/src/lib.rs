@@ -26,6 +26,12 @@
 //! | section 5 | reconstruction, autoencoder | [`inference`], [`posteriors::Point`] |
 //! | Kingma & Welling, app. D | marginal likelihood (here by importance sampling) | [`inference::marginal`] |
 //!
+//! # Choices
+//! [`priors`], [`posteriors`], [`likelihoods`], [`estimators`], [`optim`], [`corruption`] and [`weights`] each hold one idea a file, and a
+//! list in their `mod.rs` (`choices!`) from which the enum of the configuration and the dispatch follow. A new one is a file with a struct
+//! (`Clone, Copy, Debug, Default, PartialEq`, and serde if it has numbers) and its trait, `mod` and a line in the list; the tests over
+//! `all()` then check its gradient and its density.
+//!
 //! # Notation
 //! x a datapoint of D pixels, z its N_z latent variables, μ and log σ² the parameters of q(z | x), ε the noise; N
 //! datapoints, M of them in a minibatch, L samples of z for each. Matrices are row-major, one datapoint a row: x `[M, D]`,

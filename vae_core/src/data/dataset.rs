@@ -45,7 +45,8 @@ impl DatasetConfig {
     /// [`Error::NotFound`] if the files are not on this machine, [`Error::Data`] if one of them is not the canonical
     /// one or the copy of own images is missing or damaged, [`Error::Io`] if one cannot be read.
     pub fn load(&self) -> Result<Dataset> {
-        self.load_from(&locate::search_path())
+        let is_own = matches!(self.kind, DatasetKind::Own(_));
+        self.load_from(&if is_own { vec![locate::runs_dir()] } else { locate::search_path() })
     }
 
     pub(super) fn load_from(&self, folders: &[PathBuf]) -> Result<Dataset> {

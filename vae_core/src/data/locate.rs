@@ -23,14 +23,22 @@ pub fn project_root() -> PathBuf {
     }
 }
 
-/// The folder that `fetch` and [`Dataset::own`](crate::data::Dataset::own) write to: `VAEB_DATA` if it is set, else `data/` in the checkout.
+/// Names the folder of runs.
+pub const RUNS_VARIABLE: &str = "VAEB_RUNS";
+
+/// The folder that `fetch` writes to: `VAEB_DATA` if it is set, else `data/` in the checkout.
 pub fn data_dir() -> PathBuf {
-    from_environment().unwrap_or_else(|| project_root().join("data"))
+    from_environment(DATA_VARIABLE).unwrap_or_else(|| project_root().join("data"))
+}
+
+/// The folder of runs, and of the copies of own images that they need: `VAEB_RUNS` if it is set, else `data/runs/` in the checkout.
+pub fn runs_dir() -> PathBuf {
+    from_environment(RUNS_VARIABLE).unwrap_or_else(|| project_root().join("data").join("runs"))
 }
 
 /// The folders that are searched, in order.
 pub fn search_path() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = from_environment().into_iter().collect();
+    let mut folders: Vec<PathBuf> = from_environment(DATA_VARIABLE).into_iter().collect();
     let own = project_root().join("data");
     if !folders.contains(&own) {
         folders.push(own);
@@ -38,8 +46,8 @@ pub fn search_path() -> Vec<PathBuf> {
     folders
 }
 
-fn from_environment() -> Option<PathBuf> {
-    std::env::var_os(DATA_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+fn from_environment(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// The first place below `folders` where `file` is, or `None`.

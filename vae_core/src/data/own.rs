@@ -6,7 +6,7 @@ use crate::data::dataset::{Dataset, DatasetConfig, Stored};
 use crate::data::fingerprint::Fingerprint;
 use crate::data::images::Images;
 use crate::data::kind::{DatasetKind, OwnData, SplitScheme};
-use crate::data::locate::data_dir;
+use crate::data::locate::runs_dir;
 use crate::data::own_copy;
 use crate::data::preprocess::outside_unit;
 use crate::data::values::Values;
@@ -76,7 +76,7 @@ impl Dataset {
     /// # Ok::<(), vae_core::Error>(())
     /// ```
     ///
-    /// A copy is kept in `own/` of the data folder ([`data_dir`]), so that a configuration alone finds the images again,
+    /// A copy is kept in `own/` of the folder of runs ([`runs_dir`]), so that a configuration alone finds the images again,
     /// in another cell or process: N·D bytes, or 4·N·D for `f32`. It is written once, under its SHA-256, whatever the
     /// split, and may be deleted: the next call writes it anew. The name is no part of the SHA-256 nor of a run's hash: the
     /// same images have one name, the last that was given, and a stored run keeps the name that they had when it was made.
@@ -93,7 +93,7 @@ impl Dataset {
         shape: (usize, usize),
         split: Split,
     ) -> Result<Self> {
-        Self::own_in(&data_dir(), name.into(), Images { pixels: values.into(), labels }, shape, split)
+        Self::own_in(&runs_dir(), name.into(), Images { pixels: values.into(), labels }, shape, split)
     }
 
     pub(super) fn own_in(

@@ -15,7 +15,7 @@ use super::provenance::git_commit;
 use super::result::{Run, RunResult, model_file};
 use crate::config::{Origin, RunConfig};
 use crate::data::dataset::{Dataset, Images};
-use crate::data::locate::project_root;
+use crate::data::locate::runs_dir;
 use crate::estimators::Bound;
 use crate::files::{remove_scraps, write_atomic, write_tensors};
 use crate::kernel::Training;
@@ -48,8 +48,7 @@ pub struct RunStore {
 impl RunStore {
     /// In `VAEB_RUNS`, or `data/runs` in the checkout.
     pub fn open() -> Self {
-        let set = std::env::var_os("VAEB_RUNS").filter(|folder| !folder.is_empty());
-        Self::at(set.map_or_else(|| project_root().join("data").join("runs"), PathBuf::from))
+        Self::at(runs_dir())
     }
 
     /// In this folder, which is made when needed.
