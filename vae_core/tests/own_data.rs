@@ -8,14 +8,14 @@ use std::time::SystemTime;
 use ndarray::Array2;
 use vae_core::prelude::*;
 
-/// Runs the test of this name again, in a process whose data folder is a new one; true in that process.
-fn with_a_data_folder(test: &str) -> bool {
+/// Runs the test of this name again, in a process whose folder of runs is a new one; true in that process.
+fn with_a_folder(test: &str) -> bool {
     if std::env::var_os("VAEB_TEST_CHILD").is_some() {
         return true;
     }
     let folder = tempfile::tempdir().unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", test]).env("VAEB_TEST_CHILD", "1").env("VAEB_DATA", folder.path());
+    child.args(["--exact", test]).env("VAEB_TEST_CHILD", "1").env("VAEB_RUNS", folder.path());
     let output = child.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
@@ -35,13 +35,9 @@ fn small(data: &Dataset) -> RunConfig {
     config
 }
 
-fn store(folder: &Path) -> RunStore {
-    RunStore::at(folder)
-}
-
 #[test]
 fn two_sets_of_one_shape_have_their_own_results() {
-    if !with_a_data_folder("two_sets_of_one_shape_have_their_own_results") {
+    if !with_a_folder("two_sets_of_one_shape_have_their_own_results") {
         return;
     }
     let labels = Some((0..40).collect());
@@ -56,7 +52,7 @@ fn two_sets_of_one_shape_have_their_own_results() {
     let configs: Vec<RunConfig> = sets.iter().map(small).collect();
     drop(sets); // a later cell has the configurations alone
     let folder = tempfile::tempdir().unwrap();
-    let store = store(folder.path());
+    let store = RunStore::at(folder.path());
     let first = store.run_all(&configs).unwrap();
     let names: Vec<&str> = first.iter().map(|run| run.result.dataset.0.as_str()).collect();
     assert_eq!(names, ["one", "two", "one, labelled", "one", "one, real"]);
@@ -88,7 +84,7 @@ fn two_sets_of_one_shape_have_their_own_results() {
 
 #[test]
 fn a_trainer_refuses_other_data_than_its_own() {
-    if !with_a_data_folder("a_trainer_refuses_other_data_than_its_own") {
+    if !with_a_folder("a_trainer_refuses_other_data_than_its_own") {
         return;
     }
     let [one, two] = [1, 2].map(|seed| Dataset::own("x", bytes(seed), None, (4, 4), SPLIT).unwrap());
@@ -109,7 +105,7 @@ fn a_trainer_refuses_other_data_than_its_own() {
 /// Each refusal says what to write, and that then works.
 #[test]
 fn a_configuration_must_fit_the_values() {
-    if !with_a_data_folder("a_configuration_must_fit_the_values") {
+    if !with_a_folder("a_configuration_must_fit_the_values") {
         return;
     }
     let unit = Dataset::own("unit", bytes(1).mapv(|k| f32::from(k) / 220.0), None, (4, 4), SPLIT).unwrap();
@@ -163,7 +159,7 @@ fn a_configuration_must_fit_the_values() {
 
 #[test]
 fn the_report_protocol_fits_own_images() {
-    if !with_a_data_folder("the_report_protocol_fits_own_images") {
+    if !with_a_folder("the_report_protocol_fits_own_images") {
         return;
     }
     let data = Dataset::own("few", bytes(1), None, (4, 4), SPLIT).unwrap();
