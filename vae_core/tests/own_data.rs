@@ -1,7 +1,6 @@
 //! A user's own images through configuration, trainer and store.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
