@@ -15,6 +15,7 @@
 //! # From the report to the code
 //! | report | what | here |
 //! |---|---|---|
+//! | eqs. 1–6 | stochastic variational inference | [`svi`] |
 //! | eqs. 8, 9 | SGVB estimators L^A and L^B, and others | [`estimators`], their gradient in [`step`] |
 //! | eqs. 10, 11 | Gaussian decoder | [`likelihoods::Gaussian`] |
 //! | eq. 12 | Bernoulli decoder | [`likelihoods::Bernoulli`] |
@@ -74,6 +75,7 @@ pub mod reference;
 pub mod rng;
 pub mod runs;
 pub mod step;
+pub mod svi;
 pub mod threads;
 pub mod train;
 pub mod weights;

@@ -34,6 +34,8 @@ pub enum Stream {
     Prior = 9,
     /// Whatever a notebook draws for itself.
     User = 10,
+    /// ε of stochastic variational inference; index = 0 for a sample of gradients, step for an ascent.
+    Svi = 11,
 }
 
 /// The generator of `stream` at `index`; distinct `(seed, stream, index)` never overlap within 2³² words of 32 bits.
