@@ -101,6 +101,14 @@ pub enum Error {
         /// Runs asked for.
         runs: usize,
     },
+    /// Some runs of a sweep failed; the others are stored.
+    #[error("{} of {runs} runs failed, the others are stored:\n{}", failures.len(), failures.join("\n"))]
+    Sweep {
+        /// Name and reason of each that failed.
+        failures: Vec<String>,
+        /// Runs asked for.
+        runs: usize,
+    },
     /// A figure could not be drawn or exported.
     #[error("figure {id}: {reason}")]
     Figure {

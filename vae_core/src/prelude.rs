@@ -1,6 +1,6 @@
 //! All that a notebook needs: `use vae_core::prelude::*;`.
 
-pub use crate::config::{Budget, EarlyStop, Objective, Origin, Profile, RecordAt, RunConfig, WeightPrior, param};
+pub use crate::config::{Budget, EarlyStop, Grid, Objective, Origin, Profile, RecordAt, RunConfig, WeightPrior, param};
 pub use crate::data::batches::BatchScheme;
 pub use crate::data::dataset::{Dataset, DatasetConfig, DatasetKind, Images, Limit, SplitScheme};
 pub use crate::data::kind::OwnData;
@@ -17,7 +17,7 @@ pub use crate::figures::{
 pub use crate::inference::Decode;
 pub use crate::inference::latent::{class_at_origin, direction_in_plane, left_right_asymmetry};
 pub use crate::likelihoods::{LikelihoodConfig, PixelMean, Variance};
-pub use crate::live::{Display, Progress, Screen, Training, run, run_all};
+pub use crate::live::{Display, Progress, Screen, Training, results, run, run_all};
 pub use crate::models::{ModelConfig, Vae};
 pub use crate::nn::{Activation, Init};
 pub use crate::numeric::Precision;
@@ -27,7 +27,7 @@ pub use crate::priors::PriorConfig;
 pub use crate::reference::{Source, lower_bound_curves};
 pub use crate::rng::{Stream, rng};
 pub use crate::runs::summary::{mean_sd, means, values};
-pub use crate::runs::{NoAudience, Provenance, Quantity, Run, RunResult, RunStore};
+pub use crate::runs::{Interval, NoAudience, Provenance, Quantity, Results, Run, RunResult, RunStore, TwoWay};
 pub use crate::train::observer::{Checkpointer, StopFlag};
 pub use crate::train::{Control, Event, History, Observer, Outcome, Record, Trainer};
 // The choices, to be named with their folder: `likelihoods::Gaussian`, `priors::Laplace`, `optim::Adam`, ….

@@ -2,6 +2,7 @@
 
 pub mod budget;
 pub mod early_stop;
+pub mod grid;
 pub mod objective;
 pub mod origin;
 pub mod profile;
@@ -10,6 +11,7 @@ pub mod run;
 
 pub use budget::Budget;
 pub use early_stop::EarlyStop;
+pub use grid::Grid;
 pub use objective::{Objective, WeightPrior};
 pub use origin::Origin;
 pub use profile::{Profile, param};

@@ -1,15 +1,22 @@
 //! Learning curves of runs.
 
 use super::curves::Curve;
-use crate::runs::Run;
 use crate::runs::summary::moments;
+use crate::runs::{Run, RunResult};
 use crate::{Error, Result};
+
+impl RunResult {
+    /// Its learning curve.
+    pub fn curve(&self, label: impl Into<String>) -> Curve {
+        let history = &self.history;
+        Curve::new(label, history.samples(), history.train(), history.valid())
+    }
+}
 
 impl Run {
     /// Its learning curve.
     pub fn curve(&self, label: impl Into<String>) -> Curve {
-        let history = self.history();
-        Curve::new(label, history.samples(), history.train(), history.valid())
+        self.result.curve(label)
     }
 }
 
@@ -17,13 +24,13 @@ impl Run {
 ///
 /// # Errors
 /// [`Error::Shape`] if there are none, or their records are at different sample counts.
-pub fn mean_curve(label: impl Into<String>, runs: &[Run]) -> Result<Curve> {
-    let samples = runs.first().map(|r| r.history().samples()).unwrap_or_default();
-    if samples.is_empty() || runs.iter().any(|r| r.history().samples() != samples) {
+pub fn mean_curve(label: impl Into<String>, runs: &[impl AsRef<RunResult>]) -> Result<Curve> {
+    let samples = runs.first().map(|r| r.as_ref().history.samples()).unwrap_or_default();
+    if samples.is_empty() || runs.iter().any(|r| r.as_ref().history.samples() != samples) {
         let found = format!("{} runs", runs.len());
         return Err(Error::Shape { what: "runs", expected: "runs with records at the same samples".into(), found });
     }
-    let (train, held_out) = (moments(runs, |r| r.history().train()), moments(runs, |r| r.history().valid()));
+    let (train, held_out) = (moments(runs, |r| r.history.train()), moments(runs, |r| r.history.valid()));
     let band = |m: &[(f64, f64)]| (runs.len() > 1).then(|| m.iter().map(|(mean, sd)| (mean - sd, mean + sd)).collect());
     Ok(Curve {
         label: label.into(),

@@ -14,4 +14,4 @@ mod sweep;
 pub use crate::kernel::{PREFIX, Training, enabled};
 pub use display::{Display, clear_output, text};
 pub use progress::Progress;
-pub use screen::{Screen, run, run_all};
+pub use screen::{Screen, results, run, run_all};

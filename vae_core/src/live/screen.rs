@@ -5,7 +5,7 @@ use super::sweep::Sweep;
 use crate::Result;
 use crate::config::RunConfig;
 use crate::kernel;
-use crate::runs::{Audience, Run, RunStore, SweepAudience, Watcher};
+use crate::runs::{Audience, Results, Run, RunStore, SweepAudience, Watcher};
 
 /// Shows what a store does: in a kernel that shows such ([`crate::kernel`]) the learning curve of a run and the table of a
 /// sweep; anywhere else a few lines a run.
@@ -58,6 +58,14 @@ pub fn run(config: &RunConfig) -> Result<Run> {
 /// As there.
 pub fn run_all(configs: &[RunConfig]) -> Result<Vec<Run>> {
     usual_store().run_all(configs)
+}
+
+/// The committed results of a notebook ([`Results::open`]), with the usual store for what is missing, on the [`Screen`].
+///
+/// # Errors
+/// As there.
+pub fn results(notebook: &str) -> Result<Results> {
+    Results::open(notebook, usual_store())
 }
 
 fn usual_store() -> RunStore {

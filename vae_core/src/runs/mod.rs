@@ -3,7 +3,9 @@
 pub mod audience;
 pub mod provenance;
 pub mod result;
+pub mod results;
 mod series;
+pub mod statistics;
 pub mod store;
 pub mod summary;
 mod sweep;
@@ -11,5 +13,7 @@ mod sweep;
 pub use audience::{Audience, NoAudience, SweepAudience, Watcher};
 pub use provenance::Provenance;
 pub use result::{Run, RunResult};
+pub use results::Results;
+pub use statistics::{Factor, Interval, TwoWay};
 pub use store::RunStore;
 pub use summary::Quantity;

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-use super::result::Run;
+use super::result::{Run, RunResult};
 
 /// What produced a result: data, seeds, configurations, versions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ impl Provenance {
 
     /// That of a figure which shows these runs. The commit is that at which they were trained; where they differ, all are
     /// named.
-    pub fn of_runs(runs: &[Run]) -> Self {
+    pub fn of_runs(runs: &[impl AsRef<RunResult>]) -> Self {
         let unique = |values: Vec<String>| {
             let mut kept: Vec<String> = Vec::new();
             for value in values {
@@ -69,15 +69,14 @@ impl Provenance {
             }
             kept.join(", ")
         };
-        let each = |f: fn(&Run) -> String| unique(runs.iter().map(f).collect());
-        let mut seeds: Vec<u64> = runs.iter().map(|r| r.result.config.seed).collect();
+        let each = |f: fn(&RunResult) -> String| unique(runs.iter().map(|run| f(run.as_ref())).collect());
+        let mut seeds: Vec<u64> = runs.iter().map(|r| r.as_ref().config.seed).collect();
         seeds.sort_unstable();
         seeds.dedup();
-        let configs: Vec<_> = runs.iter().map(|r| r.result.config.to_json()).collect();
-        let here =
-            Self::collect(each(|r| r.result.dataset.0.clone()), each(|r| r.result.dataset.1.clone()), seeds, configs);
-        let preprocessing = each(|r| r.result.config.preprocess.describe());
-        Self { git_commit: each(|r| r.result.git_commit.clone()), preprocessing, ..here }
+        let configs: Vec<_> = runs.iter().map(|r| r.as_ref().config.to_json()).collect();
+        let here = Self::collect(each(|r| r.dataset.0.clone()), each(|r| r.dataset.1.clone()), seeds, configs);
+        let preprocessing = each(|r| r.config.preprocess.describe());
+        Self { git_commit: each(|r| r.git_commit.clone()), preprocessing, ..here }
     }
 }
 

@@ -41,6 +41,18 @@ pub struct Run {
     pub model: Vae<f32>,
 }
 
+impl AsRef<RunResult> for RunResult {
+    fn as_ref(&self) -> &RunResult {
+        self
+    }
+}
+
+impl AsRef<RunResult> for Run {
+    fn as_ref(&self) -> &RunResult {
+        &self.result
+    }
+}
+
 impl Run {
     /// The bounds on the way.
     pub fn history(&self) -> &History {

@@ -1,6 +1,6 @@
 //! Numbers out of one run and out of several.
 
-use super::result::Run;
+use super::result::{Run, RunResult};
 use crate::kernel::Training;
 
 /// A final number of a run, nats per datapoint.
@@ -22,26 +22,27 @@ pub enum Quantity {
 
 impl Quantity {
     /// Of one run; NaN if it has no history.
-    pub fn of(self, run: &Run) -> f64 {
-        let train = run.history().last().map_or(f64::NAN, |r| r.train.bound);
+    pub fn of(self, run: &impl AsRef<RunResult>) -> f64 {
+        let result = run.as_ref();
+        let train = result.history.last().map_or(f64::NAN, |r| r.train.bound);
         match self {
             Self::Train => train,
-            Self::Valid => run.result.valid.bound,
-            Self::Test => run.result.test.bound,
-            Self::Reconstruction => run.result.valid.reconstruction,
-            Self::Kl => run.result.valid.kl,
-            Self::Overfit => train - run.result.valid.bound,
+            Self::Valid => result.valid.bound,
+            Self::Test => result.test.bound,
+            Self::Reconstruction => result.valid.reconstruction,
+            Self::Kl => result.valid.kl,
+            Self::Overfit => train - result.valid.bound,
         }
     }
 }
 
 /// The quantity of each run with this N_z, in the order of the list: one value a seed.
-pub fn values(runs: &[Run], n_z: usize, quantity: Quantity) -> Vec<f64> {
-    runs.iter().filter(|r| r.result.config.model.latent == n_z).map(|r| quantity.of(r)).collect()
+pub fn values(runs: &[impl AsRef<RunResult>], n_z: usize, quantity: Quantity) -> Vec<f64> {
+    runs.iter().filter(|r| r.as_ref().config.model.latent == n_z).map(|r| quantity.of(r)).collect()
 }
 
 /// Its mean over the runs with each of these N_z.
-pub fn means(runs: &[Run], latent: &[usize], quantity: Quantity) -> Vec<f64> {
+pub fn means(runs: &[impl AsRef<RunResult>], latent: &[usize], quantity: Quantity) -> Vec<f64> {
     latent
         .iter()
         .map(|&n_z| {
@@ -53,8 +54,8 @@ pub fn means(runs: &[Run], latent: &[usize], quantity: Quantity) -> Vec<f64> {
 
 /// Means and standard deviations over runs, one of each for every place of the series that `of` gives; all as long as
 /// the shortest.
-pub(crate) fn moments(runs: &[Run], of: fn(&Run) -> Vec<f64>) -> Vec<(f64, f64)> {
-    let all: Vec<Vec<f64>> = runs.iter().map(of).collect();
+pub(crate) fn moments(runs: &[impl AsRef<RunResult>], of: fn(&RunResult) -> Vec<f64>) -> Vec<(f64, f64)> {
+    let all: Vec<Vec<f64>> = runs.iter().map(|run| of(run.as_ref())).collect();
     let n = all.len() as f64;
     (0..all.iter().map(Vec::len).min().unwrap_or(0))
         .map(|k| {

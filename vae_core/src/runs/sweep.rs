@@ -1,79 +1,118 @@
 //! Several runs side by side.
 
-use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use super::result::Run;
 use super::store::RunStore;
-use crate::config::RunConfig;
+use crate::config::{Grid, RunConfig};
 use crate::data::dataset::{Dataset, DatasetConfig};
 use crate::kernel::Training;
 use crate::{Error, Result};
 
+/// A run of a sweep that is still to be made.
+struct Open {
+    /// Its place in the list, and among those that are still to be made, in the order of the list.
+    index: usize,
+    row: usize,
+    /// What it takes, in units that only compare.
+    work: f64,
+}
+
 impl RunStore {
-    /// All runs, as many side by side as there are threads, in the order of the list; finished ones are kept if one fails.
+    /// All runs, as many side by side as there are threads, the longest first; in the order of the list. Each is stored when it is
+    /// finished. If one fails, the others are made all the same.
     ///
     /// # Errors
-    /// The first error of a run; [`Error::Interrupted`] after SIGINT (Interrupt, Ctrl-C) if not all were finished: those
-    /// under way are kept as checkpoints.
+    /// [`Error::Sweep`] naming every run that failed; the error itself if there is only one run. [`Error::Interrupted`] after SIGINT
+    /// (Interrupt, Ctrl-C) if not all were finished: those under way are kept as checkpoints.
     pub fn run_all(&self, configs: &[RunConfig]) -> Result<Vec<Run>> {
+        let name = |(i, c): (usize, &RunConfig)| {
+            format!("{}/{} · N_z {} · seed {}", i + 1, configs.len(), c.model.latent, c.seed)
+        };
+        self.run_named(configs.iter().enumerate().map(|(i, config)| (name((i, config)), config.clone())).collect())
+    }
+
+    /// [`run_all`](Self::run_all) of a grid, with its names.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn run_grid(&self, grid: &Grid) -> Result<Vec<Run>> {
+        self.run_named(grid.runs.clone())
+    }
+
+    fn run_named(&self, list: Vec<(String, RunConfig)>) -> Result<Vec<Run>> {
         let mut data: Vec<(DatasetConfig, Dataset)> = Vec::new();
         let mut slots: Vec<Option<Result<Run>>> = Vec::new();
-        for config in configs {
-            let made = self.read(config)?;
+        for (_, config) in &list {
+            let made = self.read(config).transpose();
             if made.is_none() && data.iter().all(|d| d.0 != config.data) {
-                data.push((config.data, config.data.load()?));
+                // what cannot be loaded is an error of its run, later
+                data.extend(config.data.load().ok().map(|set| (config.data, set)));
             }
-            slots.push(made.map(Ok));
+            slots.push(made);
         }
-        let open: Vec<usize> = (0..configs.len()).filter(|&i| slots[i].is_none()).collect();
-        if open.is_empty() {
-            return slots.into_iter().flatten().collect();
-        }
-        let name = |i: usize| {
-            format!("{}/{} · N_z {} · seed {}", i + 1, configs.len(), configs[i].model.latent, configs[i].seed)
-        };
-        let audience = self.audience.sweep(open.iter().map(|&i| name(i)).collect());
-        let training = Training::begin();
-        let queue: Mutex<VecDeque<(usize, usize)>> = Mutex::new(open.iter().copied().enumerate().collect());
-        let slots = Mutex::new(slots);
-        let threads = self.threads()?;
-        let side_by_side = threads.min(open.len());
-        std::thread::scope(|scope| {
-            for _ in 0..side_by_side {
-                scope.spawn(|| {
-                    while let Some((row, i)) = queue.lock().ok().and_then(|mut q| q.pop_front()) {
-                        if training.interrupted() {
-                            break;
+        let data_of = |config: &RunConfig| data.iter().find(|d| d.0 == config.data).map(|d| &d.1);
+        let missing = (0..list.len()).filter(|&i| slots[i].is_none()).enumerate();
+        let work = |config: &RunConfig| data_of(config).map_or(0.0, |data| work(config, data));
+        let mut open: Vec<Open> = missing.map(|(row, index)| Open { index, row, work: work(&list[index].1) }).collect();
+        let total = list.len();
+        if !open.is_empty() {
+            let audience = self.audience.sweep(open.iter().map(|run| list[run.index].0.clone()).collect());
+            let training = Training::begin();
+            open.sort_by(|a, b| a.work.total_cmp(&b.work)); // the longest at the end, from where they are taken
+            let (threads, side_by_side) = (self.threads()?, self.threads()?.min(open.len()));
+            let (queue, made) = (Mutex::new(open), Mutex::new(slots));
+            std::thread::scope(|scope| {
+                for _ in 0..side_by_side {
+                    scope.spawn(|| {
+                        while let Some(Open { index, row, .. }) = queue.lock().ok().and_then(|mut q| q.pop()) {
+                            if training.interrupted() {
+                                break;
+                            }
+                            let (config, watcher) = (&list[index].1, audience.run(row));
+                            let run = match data_of(config) {
+                                Some(data) => self.run_watched(config, data, watcher, threads / side_by_side),
+                                None => self.run(config),
+                            };
+                            audience.made(row, run.as_ref());
+                            if let Ok(mut made) = made.lock() {
+                                made[index] = Some(run);
+                            }
                         }
-                        let (config, watcher) = (&configs[i], audience.run(row));
-                        let run = match data.iter().find(|d| d.0 == config.data) {
-                            Some((_, data)) => self.run_watched(config, data, watcher, threads / side_by_side),
-                            None => self.run(config),
-                        };
-                        audience.made(row, run.as_ref());
-                        if let Ok(mut slots) = slots.lock() {
-                            slots[i] = Some(run);
-                        }
-                    }
-                });
+                    });
+                }
+            });
+            audience.end();
+            let lost = |_| Error::config("runs", "a training thread died; run again to go on from its checkpoint");
+            slots = made.into_inner().map_err(lost)?;
+            let whole = |run: &Run| run.result.stopped.as_deref() != Some(Training::INTERRUPTED);
+            let finished = slots.iter().flatten().flatten().filter(|run| whole(run)).count();
+            // Figures and means of half a sweep would be wrong without saying so.
+            if finished < total && training.interrupted() {
+                return Err(Error::Interrupted { finished, runs: total });
             }
-        });
-        audience.end();
+        }
         let lost = || Error::config("runs", "a training thread died; run again to go on from its checkpoint");
-        let slots = slots.into_inner().map_err(|_| lost())?;
-        let interrupted = training.interrupted();
-        let whole = |run: &Run| run.result.stopped.as_deref() != Some(Training::INTERRUPTED);
-        let finished = slots.iter().flatten().flatten().filter(|run| whole(run)).count();
-        let runs: Vec<Run> = slots
-            .into_iter()
-            .filter(|slot| slot.is_some() || !interrupted)
-            .map(|slot| slot.unwrap_or_else(|| Err(lost())))
-            .collect::<Result<_>>()?;
-        // Figures and means of half a sweep would be wrong without saying so.
-        if finished < configs.len() && interrupted {
-            return Err(Error::Interrupted { finished, runs: configs.len() });
+        let made: Vec<Result<Run>> = slots.into_iter().map(|slot| slot.unwrap_or_else(|| Err(lost()))).collect();
+        if total == 1 {
+            return made.into_iter().collect();
         }
-        Ok(runs)
+        let failed = |(run, (name, _)): (&Result<Run>, &(String, RunConfig))| {
+            run.as_ref().err().map(|error| format!("{name}: {error}"))
+        };
+        let failures: Vec<String> = made.iter().zip(&list).filter_map(failed).collect();
+        if failures.is_empty() { made.into_iter().collect() } else { Err(Error::Sweep { failures, runs: total }) }
     }
+}
+
+/// Multiply-adds of a run's training, about.
+fn work(config: &RunConfig, data: &Dataset) -> f64 {
+    let chain = |from: usize, hidden: &[usize], to: usize| {
+        let widths: Vec<usize> = std::iter::once(from).chain(hidden.iter().copied()).chain([to]).collect();
+        widths.windows(2).map(|w| (w[0] * w[1]) as f64).sum::<f64>()
+    };
+    let (model, per_epoch) = (&config.model, (data.train.len() / config.batch.max(1)) as u64);
+    let encoder = chain(data.dim(), &model.encoder, model.posterior.get::<f32>().head(model.latent).width);
+    let decoder = chain(model.latent, &model.decoder, model.likelihood.get::<f32>().head_width(data.dim()));
+    config.budget.samples(config.batch.max(1), per_epoch) as f64 * (encoder + config.estimator.samples as f64 * decoder)
 }

@@ -1,0 +1,86 @@
+//! Sweeps whose runs may fail, and committed results that stand for runs.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use vae_core::Error;
+use vae_core::config::{Budget, Grid, RecordAt, RunConfig};
+use vae_core::data::dataset::{DatasetConfig, DatasetKind, Limit};
+use vae_core::figures::mean_curve;
+use vae_core::optim::{OptimiserConfig, Sgd};
+use vae_core::runs::{Interval, Quantity, Results, RunStore};
+
+fn small() -> RunConfig {
+    let limit = Some(Limit { train: 200, eval: 50 });
+    let data = DatasetConfig { limit, ..DatasetConfig::new(DatasetKind::SyntheticDigits) };
+    let mut config = RunConfig::report(data).latent(2).budget(Budget::Epochs(2)).optimiser(OptimiserConfig::adam(1e-3));
+    (config.model.encoder, config.model.decoder) = (vec![8], vec![8]);
+    (config.batch, config.record) = (20, RecordAt::Epochs(1));
+    config
+}
+
+fn grid() -> Grid {
+    Grid::of(small()).over("N_z", [2, 3], |c, n_z| c.model.latent = n_z).seeds(0..2)
+}
+
+fn diverges() -> Grid {
+    let mut config = small().optimiser(Sgd { step: 1e12, momentum: 0.0 });
+    config.seed = 9;
+    Grid { runs: vec![("too fast".into(), config)] }
+}
+
+#[test]
+fn a_run_that_fails_is_named_and_does_not_stop_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RunStore::at(folder.path());
+    let mut unreadable = small();
+    unreadable.data.kind = DatasetKind::FreyFace;
+    unreadable.model.latent = 0;
+    let all = diverges().and(grid()).and(Grid { runs: vec![("no such model".into(), unreadable)] });
+    let error = store.run_grid(&all).unwrap_err();
+    let Error::Sweep { failures, runs: 6 } = &error else { panic!("{error}") };
+    assert!(failures.len() == 2 && failures[0].starts_with("too fast: ") && failures[1].starts_with("no such model: "));
+    assert!(error.to_string().starts_with("2 of 6 runs failed, the others are stored:\ntoo fast: "), "{error}");
+    for (name, config) in &grid().runs {
+        assert!(store.read(config).unwrap().is_some(), "{name}");
+    }
+    assert_eq!(store.run_grid(&grid()).unwrap().len(), 4);
+    assert!(matches!(store.run_grid(&diverges()), Err(Error::Diverged { .. })));
+}
+
+#[test]
+fn committed_results_stand_for_the_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notebooks/results/x.json");
+    let store = |name: &str| RunStore::at(folder.path().join(name));
+    let open = |name| Results::at(Some(file.clone()), store(name)).unwrap();
+    let mut first = open("first");
+    let made = first.run(&grid()).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(text.lines().count(), 2 + 4, "a line a run");
+    // another machine: an empty store, and nothing is trained
+    let mut second = open("second");
+    let again = second.run(&grid()).unwrap();
+    assert!(!folder.path().join("second").exists());
+    for (a, b) in made.iter().zip(&again) {
+        assert_eq!((&a.config, &a.history, a.test), (&b.config, &b.history, b.test));
+    }
+    // results draw and compare as runs do
+    assert_eq!(mean_curve("x", &again[..2]).unwrap().train_band.unwrap().len(), 2);
+    let of = |n_z: usize| -> Vec<f64> {
+        again.iter().filter(|r| r.config.model.latent == n_z).map(|r| Quantity::Valid.of(r)).collect()
+    };
+    assert!(Interval::paired(&of(3), &of(2)).unwrap().n == 2);
+    // a failure loses nothing of what was made beside it; what is no longer asked for goes
+    let more = Grid::of(small()).seeds(5..6).and(diverges());
+    assert!(matches!(second.run(&more), Err(Error::Sweep { .. })));
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 2 + 5);
+    let mut third = open("third");
+    third.run(&Grid { runs: grid().runs[..3].to_vec() }).unwrap();
+    assert_eq!(third.finish().unwrap(), 2);
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 2 + 3);
+    std::fs::write(&file, "{").unwrap();
+    let error = Results::at(Some(file.clone()), store("fourth")).unwrap_err();
+    assert!(error.to_string().contains("git checkout"), "{error}");
+    // without a file all is in the store
+    let mut none = Results::at(None, store("first")).unwrap();
+    assert_eq!(none.run(&grid()).unwrap().len(), 4);
+}
