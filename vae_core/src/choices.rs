@@ -15,6 +15,8 @@
 //! Every choice has a `Default`, so that [`all`](crate::priors::PriorConfig::all) can list them: a test over all choices finds a new one
 //! by itself.
 
+use crate::{Error, Result};
+
 /// See the [module](self).
 macro_rules! choices {
     (
@@ -69,6 +71,17 @@ macro_rules! choices {
     (@is $choice:ident $type:ident) => { $choice };
 }
 pub(crate) use choices;
+
+/// Checks a number of a configuration that must be positive, and such that it, its square and their inverses are numbers in single precision.
+///
+/// # Errors
+/// [`Error::Config`] naming the field.
+pub(crate) fn positive(field: &str, value: f64) -> Result<()> {
+    if (1e-18..=1e18).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::config(field, format!("must be a positive number between 1e-18 and 1e18, not {value}")))
+}
 
 /// Whether a field has its default value and is not written down, so that configurations from before it was there keep their hashes.
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {

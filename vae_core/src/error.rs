@@ -143,6 +143,15 @@ impl Error {
         Self::Config { field: field.into(), reason: reason.into() }
     }
 
+    /// A configuration error whose field lies within another: `form` within `evaluation` is `evaluation.form`.
+    #[must_use]
+    pub(crate) fn within(self, place: &str) -> Self {
+        match self {
+            Self::Config { field, reason } => Self::Config { field: format!("{place}.{field}"), reason },
+            other => other,
+        }
+    }
+
     /// A data error.
     pub fn data(file: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Data { file: file.into(), reason: reason.into() }

@@ -29,9 +29,15 @@
 //!
 //! # Choices
 //! [`priors`], [`posteriors`], [`likelihoods`], [`estimators`], [`optim`], [`corruption`] and [`weights`] each hold one idea a file, and a
-//! list in their `mod.rs` (`choices!`) from which the enum of the configuration and the dispatch follow. A new one is a file with a struct
-//! (`Clone, Copy, Debug, Default, PartialEq`, and serde if it has numbers) and its trait, `mod` and a line in the list; the tests over
-//! `all()` then check its gradient and its density.
+//! list in their `mod.rs` (`choices!`) from which the enum of the configuration and the dispatch follow. To add one:
+//!
+//! 1. A file with a struct and its trait, after the shortest one of the folder. The struct is `Clone, Copy, Debug, Default, PartialEq`; with
+//!    numbers it is also `Serialize, Deserialize` with `#[serde(deny_unknown_fields)]`. Its name in snake case is that in JSON.
+//! 2. In `mod.rs`: `mod my_prior;`, and in `choices!` `my_prior::MyPrior,` or, with numbers, `my_prior::MyPrior(MyPrior),`.
+//!
+//! The tests over `all()` then check its gradient, density, mean, draws and quantiles. Elementary functions are those of [`numeric::Real`]
+//! (`exp_v` and its kin become vector code, `ln` and others of `num_traits::Float` do not), loops those of [`numeric::vmath`]. A posterior
+//! and a prior with a divergence in closed form are a line in [`posteriors::closed_kl`]; without one L^B is refused.
 //!
 //! # Notation
 //! x a datapoint of D pixels, z its N_z latent variables, μ and log σ² the parameters of q(z | x), ε the noise; N

@@ -52,10 +52,7 @@ fn each() -> Vec<RunConfig> {
     }
     all.extend(Form::all().into_iter().map(|form| small().estimator(form, 3)));
     all.extend(CorruptionConfig::all().into_iter().map(|corruption| small().corruption(corruption)));
-    all.extend(OptimiserConfig::all().into_iter().map(|optimiser| match optimiser {
-        OptimiserConfig::Sgd(sgd) => small().optimiser(Sgd { step: 1e-4, ..sgd }),
-        other => small().optimiser(other),
-    }));
+    all.extend(OptimiserConfig::all().into_iter().map(|optimiser| small().optimiser(optimiser)));
     all.push(RunConfig { kl_weight: KlWeight { beta: 0.5, warm_up: 400 }, ..small() });
     all
 }
@@ -105,8 +102,14 @@ fn old_configurations_are_read_and_keep_their_text() {
 fn what_does_not_fit_is_refused_by_name() {
     type Change = fn(&mut RunConfig);
     let changes: [(Change, &str); 9] = [
-        (|c| *c = c.clone().posterior(Point::default()).estimator(A, 1), "Point has no density: use B"),
-        (|c| c.evaluation = Estimator::new(ScoreFunction { baseline: Baseline::OtherSamples }, 1), "at least 2"),
+        (
+            |c| *c = c.clone().posterior(Point::default()).estimator(A, 1),
+            "`estimator.form` is A, which needs log q(z | x), but Point has no density: use B",
+        ),
+        (
+            |c| c.evaluation = Estimator::new(ScoreFunction { baseline: Baseline::OtherSamples }, 1),
+            "`evaluation.samples` is 1",
+        ),
         (|c| *c = c.clone().prior(Laplace { scale: 0.0 }), "model.prior.scale"),
         (|c| *c = c.clone().corruption(Masking { level: 1.5 }), "model.corruption.level"),
         (|c| c.kl_weight.beta = f64::NAN, "kl_weight.beta"),

@@ -6,10 +6,11 @@ mod common;
 use common::images;
 use proptest::prelude::*;
 use vae_core::estimators::{Estimator, Form};
-use vae_core::likelihoods::{LikelihoodConfig, PixelMean};
+use vae_core::likelihoods::{Gaussian, LikelihoodConfig, PixelMean, Variance};
 use vae_core::models::{ModelConfig, Vae};
 use vae_core::nn::{Activation, Init};
 use vae_core::optim::{Optimiser, OptimiserConfig, Sgd};
+use vae_core::priors::PriorConfig;
 use vae_core::rng::{Stream, rng};
 use vae_core::step::{Ascent, StepSettings, Workspace};
 use vae_core::weights::Scaling;
@@ -17,9 +18,10 @@ use vae_core::weights::Scaling;
 const ACTIVATIONS: [Activation; 5] =
     [Activation::Tanh, Activation::Sigmoid, Activation::Relu, Activation::Softplus, Activation::Gelu];
 
-fn optimisers() -> [OptimiserConfig; 3] {
-    let momentum = Sgd { step: 0.01, momentum: 0.9 }.into();
-    [OptimiserConfig::adagrad(0.01), OptimiserConfig::adam(1e-3), momentum]
+/// One of all, by any number.
+fn optimiser(which: usize) -> OptimiserConfig {
+    let all = OptimiserConfig::all();
+    all[which % all.len()]
 }
 
 fn pool(threads: usize) -> rayon::ThreadPool {
@@ -53,17 +55,19 @@ fn three_updates(
 
 fn any_model() -> impl Strategy<Value = (ModelConfig, usize, Estimator)> {
     let widths = || prop::collection::vec(1usize..200, 1..3);
-    let likelihood = prop_oneof![
-        Just(LikelihoodConfig::Bernoulli),
-        Just(LikelihoodConfig::gaussian(PixelMean::Linear)),
-        Just(LikelihoodConfig::gaussian(PixelMean::Sigmoid)),
-    ];
-    let form = prop_oneof![Just(Form::A), Just(Form::B)];
-    (widths(), widths(), 1usize..5, 1usize..200, 0usize..5, likelihood, form, 1usize..4).prop_map(
-        |(encoder, decoder, latent, d, activation, likelihood, form, samples)| {
+    let mut likelihoods = LikelihoodConfig::all();
+    likelihoods.push(LikelihoodConfig::gaussian(PixelMean::Sigmoid));
+    likelihoods.push(Gaussian { variance: Variance::Shared, ..Gaussian::default() }.into());
+    likelihoods.push(Gaussian { variance: Variance::Fixed { sd: 0.5 }, ..Gaussian::default() }.into());
+    let (likelihood, form) = (prop::sample::select(likelihoods), prop::sample::select(Form::all()));
+    let prior = prop::sample::select(PriorConfig::all());
+    (widths(), widths(), 1usize..5, 1usize..200, 0usize..5, likelihood, form, (1usize..4, prior)).prop_map(
+        |(encoder, decoder, latent, d, activation, likelihood, form, (samples, prior))| {
             let (activation, init) = (ACTIVATIONS[activation], Init::Xavier);
             let config =
-                ModelConfig { latent, encoder, decoder, activation, likelihood, init, ..ModelConfig::default() };
+                ModelConfig { latent, encoder, decoder, activation, likelihood, init, prior, ..ModelConfig::default() };
+            let form =
+                if (Estimator { form, samples }).fits(&config.posterior, &prior).is_ok() { form } else { Form::A };
             (config, d, Estimator { form, samples })
         },
     )
@@ -89,21 +93,23 @@ proptest! {
         let x64: Vec<f64> = x.iter().map(|v| f64::from(*v)).collect();
         let bound64 = ws64.gradient(&plain, &x64).unwrap().bound;
         prop_assert!((bound - bound64).abs() < 1e-4 * (1.0 + bound64.abs()), "{bound} {bound64}");
+        // With weights of its own a sample's log weight of hundreds of nats, rounded, is in the exponent or a factor.
+        let within = if matches!(estimator.form, Form::A | Form::B | Form::StickingTheLanding) { 1e-4 } else { 1e-2 };
         for tensor in fast.layout().tensors() {
             let norm = ws64.gradient[tensor.range()].iter().map(|g| g * g).sum::<f64>().sqrt();
             let off = tensor.range().map(|i| (f64::from(ws.gradient[i]) - ws64.gradient[i]).powi(2)).sum::<f64>().sqrt();
-            prop_assert!(off <= 1e-4 * norm + 1e-6, "{}: off by {off} of {norm}", tensor.name);
+            prop_assert!(off <= within * norm + 1e-5, "{}: off by {off} of {norm}", tensor.name);
         }
     }
 
     #[test]
     fn bits_do_not_depend_on_threads(
-        (config, d, estimator) in any_model(), m in 1usize..20, share in 0.0f64..1.0, which in 0usize..3,
+        (config, d, estimator) in any_model(), m in 1usize..20, share in 0.0f64..1.0, which: usize,
     ) {
         let x = images(m, d, share, 2);
         let run = |threads, divided| {
             let (bounds, params) =
-                three_updates((&config, d), estimator, optimisers()[which], &x, (threads, divided));
+                three_updates((&config, d), estimator, optimiser(which), &x, (threads, divided));
             (bounds, params.into_iter().map(f32::to_bits).collect::<Vec<_>>())
         };
         let one = run(1, 1);
@@ -117,12 +123,12 @@ proptest! {
 
     /// The update that never writes the gradient is the one that does.
     #[test]
-    fn the_fused_update_is_the_plain_one((config, d, estimator) in any_model(), m in 1usize..12, which in 0usize..3) {
+    fn the_fused_update_is_the_plain_one((config, d, estimator) in any_model(), m in 1usize..12, which: usize) {
         let x = images(m, d, 0.3, 4);
-        let (bounds, fused) = three_updates((&config, d), estimator, optimisers()[which], &x, (1, 1));
+        let (bounds, fused) = three_updates((&config, d), estimator, optimiser(which), &x, (1, 1));
         prop_assume!(bounds.iter().all(Result::is_ok));
         let mut model = Vae::<f32>::new(&config, d, 3).unwrap();
-        let mut optimiser = Optimiser::init(optimisers()[which], model.layout().len()).unwrap();
+        let mut optimiser = Optimiser::init(optimiser(which), model.layout().len()).unwrap();
         let mut ws = Workspace::new(&model, &estimator, m, true).unwrap();
         for update in 0..3 {
             ws.draw_noise(&model, m, &mut rng(7, Stream::Noise, update)).unwrap();
@@ -209,7 +215,8 @@ fn a_revision_keeps_its_bits() {
     let widths =
         |latent, hidden| ModelConfig { latent, encoder: vec![hidden], decoder: vec![hidden], ..ModelConfig::default() };
     let faces = LikelihoodConfig::gaussian(PixelMean::Sigmoid);
-    let [adagrad, adam, momentum] = optimisers();
+    let momentum = Sgd { step: 0.01, momentum: 0.9 }.into();
+    let (adagrad, adam) = (OptimiserConfig::adagrad(0.01), OptimiserConfig::adam(1e-3));
     let hash = |config: ModelConfig, (d, m, share): (usize, usize, f64), estimator, optimiser| {
         let (bounds, params) = three_updates((&config, d), estimator, optimiser, &images(m, d, share, 5), (1, 1));
         let mut hash = Sha256::new();

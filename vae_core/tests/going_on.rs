@@ -10,7 +10,7 @@ use vae_core::config::{Budget, EarlyStop, RecordAt, RunConfig};
 use vae_core::data::dataset::{Dataset, DatasetConfig, DatasetKind, Limit};
 use vae_core::data::preprocess::Binarise;
 use vae_core::estimators::{Estimator, Form};
-use vae_core::optim::{OptimiserConfig, Rmsprop, Schedule, Sgd};
+use vae_core::optim::{OptimiserConfig, Schedule};
 use vae_core::runs::{Audience, NoAudience, Run, RunStore, SweepAudience, Watcher};
 use vae_core::train::{Control, Event, Observer, Outcome, Trainer, checkpoint};
 
@@ -89,8 +89,7 @@ fn assert_same_runs(a: &Run, b: &Run) {
 /// For every optimiser, and with everything that has state.
 #[test]
 fn more_budget_goes_on_with_the_bits_of_a_run_from_scratch() {
-    let sgd = Sgd { step: 1e-4, momentum: 0.9 }.into();
-    for optimiser in [OptimiserConfig::adagrad(0.01), OptimiserConfig::adam(1e-3), Rmsprop::default().into(), sgd] {
+    for optimiser in OptimiserConfig::all() {
         let (here, fresh) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut config = small().optimiser(optimiser);
         config.schedule = Schedule::Stages(vec![(100, 0.7), (900, 0.3)]);
@@ -274,8 +273,7 @@ fn what_is_no_beginning_is_refused() {
 /// The step size explodes in the third epoch: message, updates, optimiser and parameters name the record after the second.
 #[test]
 fn after_a_divergence_all_agree_and_training_can_go_on() {
-    let sgd = Sgd { step: 1e-4, momentum: 0.9 }.into();
-    for optimiser in [OptimiserConfig::adagrad(0.01), OptimiserConfig::adam(1e-3), Rmsprop::default().into(), sgd] {
+    for optimiser in OptimiserConfig::all() {
         let mut config = small().optimiser(optimiser).budget(Budget::Epochs(4));
         config.schedule = Schedule::Stages(vec![(24 * 25 + 3 * 25, 1e30)]);
         let data = config.data.load().unwrap();

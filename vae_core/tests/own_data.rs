@@ -142,7 +142,11 @@ fn a_configuration_must_fit_the_values() {
         let mut config = small(&wide);
         config.model.likelihood = LikelihoodConfig::Bernoulli;
         config.preprocess.binarise = binarise;
-        refused(&wide, &config, &["Bernoulli needs values in [0, 1]", "1.5", "column 5", "GaussianMean::Linear"]);
+        refused(
+            &wide,
+            &config,
+            &["Bernoulli needs values in [0, 1]", "1.5", "column 5", "LikelihoodConfig::gaussian(PixelMean::Linear)"],
+        );
         config.model.likelihood = LikelihoodConfig::gaussian(PixelMean::Linear);
         if binarise != Binarise::None {
             refused(&wide, &config, &["`preprocess.binarise` a draw needs values in [0, 1]", "Binarise::None"]);

@@ -64,11 +64,7 @@ fn it_learns_and_repeats() {
 #[test]
 fn resumed_training_is_bitwise_equal() {
     let folder = tempfile::tempdir().unwrap();
-    for (k, optimiser) in
-        [OptimiserConfig::adagrad(0.01), OptimiserConfig::adam(1e-3), Sgd { step: 1e-4, momentum: 0.9 }.into()]
-            .into_iter()
-            .enumerate()
-    {
+    for (k, optimiser) in OptimiserConfig::all().into_iter().enumerate() {
         let mut config = small().optimiser(optimiser);
         config.schedule = Schedule::Cosine { last: 0.1 };
         config.estimator = Estimator { form: Form::A, samples: 2 };

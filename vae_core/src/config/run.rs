@@ -177,6 +177,13 @@ impl RunConfig {
         self
     }
 
+    /// The same with another estimator of the bounds that are reported, with L samples per datapoint.
+    #[must_use]
+    pub fn evaluation(mut self, form: impl Into<Form>, samples: usize) -> Self {
+        self.evaluation = Estimator::new(form, samples);
+        self
+    }
+
     /// The same with another seed.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -205,8 +212,9 @@ impl RunConfig {
     pub fn validate(&self, d: usize) -> Result<()> {
         self.model.validate(d)?;
         self.preprocess.validate(self.data.kind.is_real())?;
-        self.estimator.fits(&self.model.posterior, &self.model.prior)?;
-        self.evaluation.fits(&self.model.posterior, &self.model.prior)?;
+        for (place, estimator) in [("estimator", self.estimator), ("evaluation", self.evaluation)] {
+            estimator.fits(&self.model.posterior, &self.model.prior).map_err(|error| error.within(place))?;
+        }
         self.optimiser.get::<f32>().validate()?;
         self.kl_weight.validate()?;
         self.schedule.validate()?;

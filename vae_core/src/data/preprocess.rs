@@ -273,7 +273,7 @@ pub(crate) fn outside_unit(field: &str, what: &str, (row, column, value): (usize
         field,
         format!(
             "{what} needs values in [0, 1], but there is {value} in row {row}, column {column}; scale the array before \
-             `Dataset::own`, or write LikelihoodConfig::Gaussian {{ mean: GaussianMean::Linear }} and Binarise::None"
+             `Dataset::own`, or choose LikelihoodConfig::gaussian(PixelMean::Linear) and Binarise::None"
         ),
     )
 }

@@ -79,10 +79,10 @@ impl Estimator {
     /// [`Error::Config`] if L is 0 or beyond 10⁵, or the rule needs more.
     pub fn validate(&self) -> Result<()> {
         if self.samples == 0 {
-            return Err(Error::config("estimator.samples", "is 0; L must be at least 1"));
+            return Err(Error::config("samples", "is 0; L must be at least 1"));
         }
         if self.samples > MAX_SAMPLES {
-            return Err(Error::config("estimator.samples", format!("is {}; use at most {MAX_SAMPLES}", self.samples)));
+            return Err(Error::config("samples", format!("is {}; use at most {MAX_SAMPLES}", self.samples)));
         }
         self.form.get().validate(self.samples)
     }
@@ -90,7 +90,7 @@ impl Estimator {
     /// Checks that the rule can be used with such a posterior and prior.
     ///
     /// # Errors
-    /// [`Error::Config`] naming what does not fit, and what would.
+    /// [`Error::Config`] naming what does not fit, and what would; its field is `form` or `samples`.
     pub fn fits(&self, q: &PosteriorConfig, p: &PriorConfig) -> Result<()> {
         self.validate()?;
         let (form, q_name, p_name) = (self.form.name(), q.name(), p.name());
@@ -99,15 +99,15 @@ impl Estimator {
                 return Ok(());
             }
             let reason = format!(
-                "is B, but the KL divergence of {q_name} from {p_name} has no closed form here: use A, which samples it (for `estimator` and `evaluation`)"
+                "is B, but the KL divergence of {q_name} from {p_name} has no closed form here: use A or another that samples it"
             );
-            return Err(Error::config("estimator.form", reason));
+            return Err(Error::config("form", reason));
         }
         if q.get::<f64>().has_density() {
             return Ok(());
         }
         let reason = format!("is {form}, which needs log q(z | x), but {q_name} has no density: use B");
-        Err(Error::config("estimator.form", reason))
+        Err(Error::config("form", reason))
     }
 }
 

@@ -42,7 +42,7 @@ impl Weigh for ScoreFunction {
     fn validate(&self, samples: usize) -> Result<()> {
         if self.baseline == Baseline::OtherSamples && samples < 2 {
             let reason = "is 1, but the baseline OtherSamples is the mean over the other samples: use at least 2, or Baseline::None";
-            return Err(Error::config("estimator.samples", reason));
+            return Err(Error::config("samples", reason));
         }
         Ok(())
     }

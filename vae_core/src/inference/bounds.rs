@@ -19,12 +19,26 @@ impl Vae<f32> {
     /// The lower bound of x `[M, D]`, with L samples per datapoint, nats per datapoint. The encoder sees x corrupted as in training.
     ///
     /// # Errors
-    /// [`Error::Shape`] if x is not `[M, D]`; [`Error::Config`] if the estimator does not fit the posterior and the prior.
+    /// [`Error::Shape`] if x is not `[M, D]`, [`Error::Data`] if it has values that the likelihood does not know; [`Error::Config`] if the
+    /// estimator does not fit the posterior and the prior.
     pub fn elbo(&self, x: &Array2<f32>, estimator: Estimator, seed: u64) -> Result<Bound> {
-        self.check(self.data_width(), x, "x [M, D]")?;
+        self.check_pixels(x)?;
         let (x, d) = (slice(x.view()), self.data_width());
         let at = (seed, threads::available()?);
         self.elbo_of_blocks(x.len() / d, estimator, at, |first, count| Ok(x[first * d..(first + count) * d].to_vec()))
+    }
+
+    /// Whether the likelihood can say something of these pixels.
+    fn check_pixels(&self, x: &Array2<f32>) -> Result<()> {
+        self.check(self.data_width(), x, "x [M, D]")?;
+        let outside = |v: &&f32| !(0.0..=1.0).contains(*v);
+        match x.iter().find(outside).filter(|_| self.likelihood().get::<f32>().needs_unit_interval()) {
+            None => Ok(()),
+            Some(value) => {
+                let reason = format!("{} needs values in [0, 1], but there is {value}", self.likelihood().name());
+                Err(Error::data("x [M, D]", reason))
+            }
+        }
     }
 
     /// The lower bound over `n` datapoints that `block(first, count)` supplies; block b uses index b of the evaluation stream.
@@ -67,9 +81,10 @@ impl Vae<f32> {
     /// log p(x) `[M]` of each row of x `[M, D]` by importance sampling with `k` samples, nats.
     ///
     /// # Errors
-    /// [`Error::Shape`] if x is not `[M, D]`, [`Error::Config`] for k = 0.
+    /// [`Error::Shape`] if x is not `[M, D]`, [`Error::Data`] if it has values that the likelihood does not know, [`Error::Config`] for
+    /// k = 0.
     pub fn log_marginal(&self, x: &Array2<f32>, k: usize, seed: u64) -> Result<Array1<f64>> {
-        self.check(self.data_width(), x, "x [M, D]")?;
+        self.check_pixels(x)?;
         Ok(Array1::from(log_marginal(self, &slice(x.view()), k, (seed, threads::available()?))?))
     }
 
@@ -80,8 +95,12 @@ impl Vae<f32> {
     pub fn kl_per_dimension(&self, x: &Array2<f32>) -> Result<Array1<f64>> {
         let (q, p) = (self.posterior(), self.prior());
         let none = || {
-            let reason = format!("is {}, whose KL divergence from {} has no closed form here", q.name(), p.name());
-            Error::config("model.posterior", reason)
+            let reason = format!(
+                "is {}: the KL divergence of {} from it has no closed form here, and none by dimension",
+                p.name(),
+                q.name()
+            );
+            Error::config("model.prior", reason)
         };
         let closed = closed_kl::<f32>(&q, &p).ok_or_else(none)?;
         let head = self.run_blocks(self.encoder(), x, "x [M, D]")?;

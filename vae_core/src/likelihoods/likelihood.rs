@@ -45,7 +45,8 @@ pub trait Likelihood<F: Real>: std::fmt::Debug + Send + Sync {
     /// log p(x | z).
     fn log_prob(&self, x: &[F], head: &[F], at: Pixels<F>, log_p: &mut [F]);
 
-    /// The same, ∂ log p / ∂head in the place of the head, and `d_shared` `[M·L]` ← ∂ log p / ∂shared, if there is such a parameter.
+    /// The same, ∂ log p / ∂head in the place of the head, and `d_shared` `[M·L]` ← ∂ log p / ∂shared, if there is such a parameter (it is
+    /// empty otherwise). A NaN in the head must come out, where it is noticed.
     fn log_prob_and_gradient(&self, x: &[F], head: &mut [F], at: Pixels<F>, log_p: &mut [F], d_shared: &mut [F]);
 
     /// E[x | z] `[rows, D]` from the head.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rule::{Rule, State, StepAt, in_range, positive};
+use super::rule::{Rule, State, StepAt, in_range, positive, positive_or_one};
 use crate::Result;
 use crate::numeric::{Real, vmath};
 
@@ -62,12 +62,6 @@ impl<F: Real> Rule<F> for Adagrad {
             }),
         }
     }
-}
-
-/// 1 for 0: a weight that never had a gradient takes no step, even with ε = 0, where 0/0 would be NaN.
-#[inline(always)]
-fn positive_or_one<F: Real>(root: F) -> F {
-    if root > F::zero() { root } else { F::one() }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! A rule with its state.
 
 use super::{OptimiserConfig, State, StepAt};
-use crate::Result;
 use crate::numeric::Real;
+use crate::{Error, Result};
 
 /// An optimiser and its state.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +19,14 @@ impl<F: Real> Optimiser<F> {
     /// [`Error::Config`](crate::Error::Config) if the configuration makes no sense.
     pub fn init(config: OptimiserConfig, n: usize) -> Result<Self> {
         config.get::<F>().validate()?;
-        let slots = config.get::<F>().slots().iter().map(|name| (*name, vec![F::zero(); n])).collect();
+        let names = config.get::<F>().slots();
+        if names.len() > 2 {
+            return Err(Error::config(
+                "optimiser",
+                format!("{} has {} slots; a rule has two at most", config.name(), names.len()),
+            ));
+        }
+        let slots = names.iter().map(|name| (*name, vec![F::zero(); n])).collect();
         Ok(Self { config, slots, updates: 0 })
     }
 

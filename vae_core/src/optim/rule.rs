@@ -1,5 +1,6 @@
 //! A rule of stochastic gradient ascent: its state, and its step.
 
+use crate::choices;
 use crate::numeric::Real;
 use crate::{Error, Result};
 
@@ -23,7 +24,8 @@ pub trait Rule<F: Real>: std::fmt::Debug + Send + Sync {
     /// Names of its state, at most two, each as long as the parameters and at first zero.
     fn slots(&self) -> &'static [&'static str];
 
-    /// Moves some parameters up their gradient; parameters, gradient and each slot have the same length.
+    /// Moves some parameters up their gradient; parameters, gradient and each slot have the same length. Derivatives that are exactly 0
+    /// occur (a pixel that is always black), and a NaN must pass into the parameters, where it is noticed.
     fn apply(&self, params: &mut [F], gradient: &[F], state: State<'_, F>, at: StepAt);
 }
 
@@ -41,10 +43,13 @@ impl<'a, F> State<'a, F> {
 
 /// Checks a number that must be positive.
 pub(super) fn positive(name: &str, value: f64) -> Result<()> {
-    if value.is_finite() && value > 0.0 {
-        return Ok(());
-    }
-    Err(Error::config(format!("optimiser.{name}"), format!("must be a positive number, not {value}")))
+    choices::positive(&format!("optimiser.{name}"), value)
+}
+
+/// 1 for 0: a weight that never had a gradient takes no step, even with ε = 0, where 0/0 would be NaN.
+#[inline(always)]
+pub(super) fn positive_or_one<F: Real>(root: F) -> F {
+    if root > F::zero() { root } else { F::one() }
 }
 
 /// Checks a number of \[0, `below`).

@@ -18,7 +18,7 @@ pub struct Sgd {
 
 impl Default for Sgd {
     fn default() -> Self {
-        Self { step: 1e-3, momentum: 0.9 }
+        Self { step: 1e-4, momentum: 0.9 }
     }
 }
 

@@ -4,9 +4,10 @@ use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
 use super::prior::{Prior, add_slopes, sum_log_prob};
+use crate::Result;
+use crate::choices::positive;
 use crate::numeric::Real;
 use crate::rng::Rng;
-use crate::{Error, Result};
 
 /// Independent Laplace coordinates of mean 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,10 +25,7 @@ impl Default for Laplace {
 
 impl<F: Real> Prior<F> for Laplace {
     fn validate(&self) -> Result<()> {
-        if self.scale.is_finite() && self.scale > 0.0 {
-            return Ok(());
-        }
-        Err(Error::config("model.prior.scale", format!("must be a positive number, not {}", self.scale)))
+        positive("model.prior.scale", self.scale)
     }
 
     fn log_prob(&self, z: &[F], n_z: usize, log_p: &mut [F]) {

@@ -34,7 +34,7 @@ pub trait Prior<F: Real>: std::fmt::Debug + Send + Sync {
     /// `dz ← dz + w_r ∂ log p / ∂z` with a weight w `[rows]` for each row.
     fn add_gradient(&self, z: &[F], n_z: usize, weights: &[F], dz: &mut [F]);
 
-    /// Draws z.
+    /// Draws z `[rows, N_z]`, whole rows.
     fn draw(&self, n_z: usize, rng: &mut Rng, z: &mut [F]);
 
     /// The p-quantile of one coordinate, 0 < p < 1, for manifold grids; `None` where the coordinates are not alike and independent.
