@@ -1,6 +1,6 @@
 //! `cargo metadata`, without the packages that can play no part in the type of a notebook's variable.
 //!
-//! For the analyser inside evcxr (see [`crate::analyser`]), which reads every package of the answer. Left out are what only
+//! For the analyser inside evcxr (see [`super::analyser`]), which reads every package of the answer. Left out are what only
 //! build scripts and tests need, what procedural macros are made of (evcxr does not expand them), and the packages that
 //! `vae_core` names as `unseen` in its manifest, unless a notebook's own dependencies need them. Compilation never sees this.
 use std::{

@@ -7,13 +7,10 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use crate::{
-    checkout::Checkout,
-    setup::{Stamps, fingerprint},
-    tool,
-};
+use super::stamps::Stamps;
+use crate::{checkout::Checkout, fingerprint::fingerprint, tool};
 
-const REQUIREMENTS: &str = include_str!("../requirements.txt");
+const REQUIREMENTS: &str = include_str!("../../requirements.txt");
 const MINIMUM: (u32, u32) = (3, 10);
 /// What belongs to the other steps and outlives a new Python environment.
 const KEPT: [&str; 2] = ["evcxr", "setup.lock"];

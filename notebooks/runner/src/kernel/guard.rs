@@ -12,7 +12,7 @@ use std::{
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::log::log;
+use super::relay::log::log;
 
 /// The relay's end of the pipe.
 #[derive(Clone)]

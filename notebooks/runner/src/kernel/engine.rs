@@ -17,16 +17,20 @@ use tokio::{process::Child, sync::mpsc};
 use zeromq::{DealerSocket, Socket, SocketRecv, SocketSend};
 
 use super::{
-    connection::Connection,
-    core::{Engine, OWN, Relay},
-    failure,
     guard::{Guard, end_group},
-    log::{log, say},
-    sockets::{self, Back, Event, Events},
-    types::Types,
-    wire::Message,
+    launch,
+    relay::{
+        connection::Connection,
+        core::{Engine, OWN, Relay},
+        failure,
+        log::{log, say},
+        sockets::{self, Back, Event, Events},
+        types::Types,
+        wire::Message,
+    },
+    seed,
 };
-use crate::{checkout::Checkout, launch, seed};
+use crate::checkout::Checkout;
 
 /// How many events may wait.
 const EVENTS: usize = 1024;

@@ -5,7 +5,7 @@
 //! nothing. Its questions can be answered more shortly, without a change to what is compiled:
 //! - The first time it is shown an empty standard library (`RUST_SRC_PATH`): evcxr then only evaluates `42`.
 //! - Then one without `std::arch`, three quarters of the sources. (Only a variable of such a type must be annotated.)
-//! - When it asks cargo for the packages, by the program in `CARGO_HOME`, a script answers with [`crate::packages`].
+//! - When it asks cargo for the packages, by the program in `CARGO_HOME`, a script answers with [`super::packages`].
 //!
 //! Whatever fails here leaves the analyser with what it would read anyway.
 use std::{

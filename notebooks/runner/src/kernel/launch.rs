@@ -1,7 +1,7 @@
 //! The folder that one kernel works in, and the command that starts evcxr there.
 //!
 //! evcxr compiles into `EVCXR_TMPDIR`, and two kernels must never share one. So each kernel has a folder of its own,
-//! filled from the seed (see [`crate::seed`]) and removed when the kernel ends. A lock says that it is in use; folders without a
+//! filled from the seed (see [`super::seed`]) and removed when the kernel ends. A lock says that it is in use; folders without a
 //! holder, of kernels whose machine went down, are removed by the next kernel.
 use std::{
     env,
@@ -13,7 +13,8 @@ use std::{
 
 use anyhow::Context;
 
-use crate::{analyser::Analyser, checkout::Checkout, relay::failure, tool::quoted};
+use super::{analyser::Analyser, relay::failure};
+use crate::{checkout::Checkout, tool::quoted};
 
 /// A folder for one kernel; in use as long as this lives.
 pub struct Work {

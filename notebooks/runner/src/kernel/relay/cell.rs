@@ -180,7 +180,7 @@ pub fn explain(content: &Value, interrupted: bool) -> (Failure, bool) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::relay::live::{Op, State};
+    use crate::kernel::relay::live::{Op, State};
 
     fn running() -> Cell {
         Cell { began: Instant::now() - JUST_BEGUN, ..Cell::new(1) }

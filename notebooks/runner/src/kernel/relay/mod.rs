@@ -6,14 +6,11 @@
 //! - [`wire`], [`connection`], [`sockets`]: messages, connection files, sockets;
 //! - [`core`]: what happens to a message; [`cell`]: what is known of the running cell;
 //! - [`live`], [`panics`], [`failure`]: marked lines, panics, errors returned through `?`;
-//! - [`types`]: refuses cells after the crate's types have changed;
-//! - [`engine`], [`guard`]: evcxr's processes, and the one that ends them if the relay is killed.
+//! - [`types`]: refuses cells after the crate's types have changed.
 pub mod cell;
 pub mod connection;
 pub mod core;
-pub mod engine;
 pub mod failure;
-pub mod guard;
 pub mod live;
 pub mod log;
 pub mod panics;

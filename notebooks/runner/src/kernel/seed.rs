@@ -14,7 +14,8 @@ use std::{
 
 use anyhow::Context;
 
-use crate::{checkout::Checkout, launch, setup::fingerprint, tool};
+use super::launch;
+use crate::{checkout::Checkout, fingerprint::fingerprint, tool};
 
 /// Fills `work` from the seed, which is brought up to date first; `tell` hears if that takes long. False if `vae_core` does not compile.
 pub fn fill(checkout: &Checkout, work: &Path, tell: &dyn Fn(&str)) -> anyhow::Result<bool> {
