@@ -4,21 +4,45 @@
 //! of the rest, which cargo rewrites in place. That takes a fraction of a second and a fraction of the seed's size; a kept
 //! folder for each kernel that ever ran at the same time would be as fast, but as large as the seed each.
 use std::{
+    collections::BTreeMap,
     env,
     fmt::Write,
     fs::{self, File, FileTimes},
     io,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
+    thread,
 };
 
 use anyhow::Context;
 
-use super::launch;
+use super::{PROFILE, launch};
 use crate::{checkout::Checkout, fingerprint::fingerprint, tool};
+
+/// Compiles the seed with the environment that a kernel will have, beside something else that compiles.
+pub fn prepare(checkout: &Checkout) -> anyhow::Result<()> {
+    let (seed, _lock) = locked(checkout, &|_| ())?;
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    update(checkout, &seed, &PROFILE, cores.div_ceil(2), &|_| ())
+}
 
 /// Fills `work` from the seed, which is brought up to date first; `tell` hears if that takes long. False if `vae_core` does not compile.
 pub fn fill(checkout: &Checkout, work: &Path, tell: &dyn Fn(&str)) -> anyhow::Result<bool> {
+    let (seed, _lock) = locked(checkout, tell)?;
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let compiled = update(checkout, &seed, &[], cores, tell);
+    if let Err(error) = &compiled {
+        tell(&format!("vae_core does not compile; the kernel starts without it.\n{error:#}"));
+    }
+    // Its dependencies may, if the crate does not: the cell that loads it is to show the error without compiling them.
+    if compiled.is_ok() || seed.join("target").is_dir() {
+        copy(&seed.join("target"), &work.join("target"))?;
+    }
+    Ok(compiled.is_ok())
+}
+
+/// The seed's folder, for one process at a time.
+fn locked(checkout: &Checkout, tell: &dyn Fn(&str)) -> anyhow::Result<(PathBuf, File)> {
     let base = checkout.kernel_builds();
     let seed = base.join("seed");
     fs::create_dir_all(seed.join("src")).with_context(|| format!("{} cannot be made", seed.display()))?;
@@ -27,11 +51,21 @@ pub fn fill(checkout: &Checkout, work: &Path, tell: &dyn Fn(&str)) -> anyhow::Re
         tell("Waiting for another kernel, which compiles vae_core.");
         lock.lock().context("the compiled crate cannot be locked")?;
     }
-    let stamp = stamp(checkout)?;
+    Ok((seed, lock))
+}
+
+/// Compiles the crate if that is not done, with `environment` beside this process's own.
+fn update(
+    checkout: &Checkout,
+    seed: &Path,
+    environment: &[(&str, &str)],
+    jobs: usize,
+    tell: &dyn Fn(&str),
+) -> anyhow::Result<()> {
+    let stamp = stamp(checkout, environment)?;
     let stamp_file = seed.join("stamp");
     if fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp) {
-        copy(&seed.join("target"), &work.join("target"))?;
-        return Ok(true);
+        return Ok(());
     }
     fs::remove_file(&stamp_file).ok();
     if seed.join("target").is_dir() {
@@ -39,21 +73,12 @@ pub fn fill(checkout: &Checkout, work: &Path, tell: &dyn Fn(&str)) -> anyhow::Re
     } else {
         tell("Compiling vae_core for the notebooks; this happens once and takes a minute or two.");
     }
-    if let Err(error) = build(checkout, &seed) {
-        tell(&format!("vae_core does not compile; the kernel starts without it.\n{error:#}"));
-        // Its dependencies may: the cell that loads it is to show the error without compiling them.
-        if seed.join("target").is_dir() {
-            copy(&seed.join("target"), &work.join("target"))?;
-        }
-        return Ok(false);
-    }
-    copy(&seed.join("target"), &work.join("target"))?;
-    fs::write(&stamp_file, stamp).context("the compiled crate cannot be marked as such")?;
-    Ok(true)
+    build(checkout, seed, environment, jobs)?;
+    fs::write(&stamp_file, stamp).context("the compiled crate cannot be marked as such")
 }
 
 /// The very package that evcxr 0.22 writes, compiled with the very flags that it uses, so that cargo finds all fresh there.
-fn build(checkout: &Checkout, seed: &Path) -> anyhow::Result<()> {
+fn build(checkout: &Checkout, seed: &Path, environment: &[(&str, &str)], jobs: usize) -> anyhow::Result<()> {
     let manifest = MANIFEST.replace("DEPENDENCY", &format!("vae_core = {}", launch::dependency(checkout)));
     write_if_new(&seed.join("Cargo.toml"), &manifest)
         .and_then(|()| write_if_new(&seed.join("src/lib.rs"), ""))
@@ -62,8 +87,10 @@ fn build(checkout: &Checkout, seed: &Path) -> anyhow::Result<()> {
     // `check` too: evcxr asks cargo to check a cell that does not compile, which would take half a minute the first time.
     for action in ["build", "check"] {
         let mut cargo = Command::new("cargo");
-        cargo.args([action, "--target", &host()?]).current_dir(seed);
+        cargo.args([action, "--target", &host()?, "--jobs", &jobs.to_string()]).current_dir(seed);
+        tool::forget_cargo_run(&mut cargo);
         cargo
+            .envs(environment.iter().copied())
             .env("CARGO_TARGET_DIR", "target")
             .env("CARGO_BUILD_BUILD_DIR", "target")
             .env("RUSTFLAGS", "-Cprefer-dynamic");
@@ -114,17 +141,22 @@ fn host() -> anyhow::Result<String> {
 }
 
 /// Everything that the seed was made from.
-fn stamp(checkout: &Checkout) -> anyhow::Result<String> {
+fn stamp(checkout: &Checkout, environment: &[(&str, &str)]) -> anyhow::Result<String> {
     let mut text = rustc_version()?;
     let lockfile = fs::read_to_string(checkout.lockfile()).unwrap_or_default();
     text.push_str(&lockfile);
+    let mut variables = BTreeMap::new();
     for (name, value) in env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         // Not RUSTUP_TOOLCHAIN, which `cargo notebooks` has and JupyterLab has not: rustc's version tells as much.
         let flags = ["CARGO_BUILD_RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET"];
         if name.starts_with("CARGO_PROFILE_") || flags.contains(&name.as_str()) {
-            writeln!(text, "{name}={}", value.to_string_lossy())?;
+            variables.insert(name, value.to_string_lossy().into_owned());
         }
+    }
+    variables.extend(environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
+    for (name, value) in variables {
+        writeln!(text, "{name}={value}")?;
     }
     let crate_dir = checkout.root().join("vae_core");
     let mut entries = vec![crate_dir.join("Cargo.toml"), crate_dir.join("src"), crate_dir.join("build.rs")];
@@ -213,12 +245,13 @@ mod tests {
         fs::create_dir_all(dir.path().join("vae_core/src")).unwrap();
         fs::write(dir.path().join("vae_core/Cargo.toml"), "").unwrap();
         let checkout = Checkout::above(dir.path()).unwrap();
-        let before = stamp(&checkout).unwrap();
-        assert_eq!(stamp(&checkout).unwrap(), before);
+        let before = stamp(&checkout, &[]).unwrap();
+        assert_eq!(stamp(&checkout, &[]).unwrap(), before);
+        assert_ne!(stamp(&checkout, &[("CARGO_PROFILE_DEV_OPT_LEVEL", "1")]).unwrap(), before);
         fs::write(dir.path().join("vae_core/src/lib.rs"), "pub fn f() {}").unwrap();
-        assert_ne!(stamp(&checkout).unwrap(), before);
+        assert_ne!(stamp(&checkout, &[]).unwrap(), before);
         fs::write(dir.path().join("Cargo.lock"), "x").unwrap();
-        let after = stamp(&checkout).unwrap();
+        let after = stamp(&checkout, &[]).unwrap();
         assert_ne!(after, before);
     }
 }

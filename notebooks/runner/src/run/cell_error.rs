@@ -60,22 +60,9 @@ pub fn find(outputs: &Outputs) -> Option<CellError> {
     some("the cell's value is an error", err)
 }
 
-/// Removes terminal colour sequences (`ESC [ … letter`).
+/// Without the terminal's colours.
 pub fn strip_ansi(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c != '\u{1b}' {
-            out.push(c);
-        } else if chars.next_if_eq(&'[').is_some() {
-            for c in chars.by_ref() {
-                if ('@'..='~').contains(&c) {
-                    break;
-                }
-            }
-        }
-    }
-    out
+    anstream::adapter::strip_str(text).to_string()
 }
 
 #[cfg(test)]

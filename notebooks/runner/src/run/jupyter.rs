@@ -1,7 +1,7 @@
 //! Programs of Jupyter's, apart from the user's own Jupyter.
-use std::{env, process::Command};
+use std::process::Command;
 
-use crate::checkout::Checkout;
+use crate::{checkout::Checkout, tool};
 
 /// Keeps a program of Jupyter's away from the user's settings, and from cargo's.
 pub fn private_jupyter(checkout: &Checkout, python: &mut Command) {
@@ -16,13 +16,5 @@ pub fn private_jupyter(checkout: &Checkout, python: &mut Command) {
         python.env(variable, private.join(dir));
     }
     python.env_remove("JUPYTER_PATH").env_remove("JUPYTER_CONFIG_PATH");
-    // `cargo run` describes this program to its children, and the kernel's own cargo must not believe it.
-    for (name, _) in env::vars_os() {
-        if name
-            .to_str()
-            .is_some_and(|n| ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|p| n.starts_with(p)))
-        {
-            python.env_remove(name);
-        }
-    }
+    tool::forget_cargo_run(python);
 }

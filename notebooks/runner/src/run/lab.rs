@@ -6,6 +6,10 @@ use anyhow::Context;
 use crate::checkout::{Checkout, absolute_folders};
 use crate::{kernel, tool};
 
+/// What the file browser beside the notebooks does not show: this program's source and what `rerun` leaves, and what Jupyter
+/// hides by itself.
+const HIDDEN: [&str; 9] = ["runner", "out", "__pycache__", "*.pyc", "*.pyo", ".DS_Store", "*.so", "*.dylib", "*~"];
+
 /// Runs `jupyter lab` in `notebooks/`, on the loopback interface, with a token, until the user ends it.
 pub fn lab(checkout: &Checkout, args: &[String]) -> anyhow::Result<()> {
     let mut lab = Command::new(checkout.venv_bin("jupyter-lab"));
@@ -15,6 +19,7 @@ pub fn lab(checkout: &Checkout, args: &[String]) -> anyhow::Result<()> {
     // Searching for language servers runs npm, which leaves files in the home directory; Rust help comes from the kernel.
     lab.arg("--LanguageServerManager.autodetect=False");
     lab.arg("--KernelSpecManager.ensure_native_kernel=False");
+    lab.args(HIDDEN.map(|glob| format!("--ContentsManager.hide_globs={glob}")));
     if std::env::var_os("JUPYTER_TOKEN").is_some_and(|t| t.is_empty()) {
         lab.env_remove("JUPYTER_TOKEN"); // an empty one would switch the protection off
     }

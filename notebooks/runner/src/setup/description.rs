@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{evcxr::cargo, stamps::Stamps};
 use crate::{
     checkout::Checkout,
-    kernel::{DISPLAY_NAME, NAME},
+    kernel::{DISPLAY_NAME, NAME, PROFILE},
     tool,
 };
 
@@ -76,22 +76,22 @@ fn write_lab_settings(checkout: &Checkout) -> anyhow::Result<()> {
 
 /// The kernel's description.
 fn spec(launcher: &Path, root: &Path, program: &Path, cargo_dir: &Path, private: &Path) -> Value {
+    let mut environment = json!({
+        // Jupyter may be started where cargo is not on PATH. The usual folders are named because not every front end fills
+        // in ${PATH}.
+        "PATH": format!("{}:${{PATH}}:/usr/local/bin:/usr/bin:/bin", cargo_dir.display()),
+        // On start evcxr rewrites an older kernel `rust` that it finds in the user's Jupyter folder: look in one of ours.
+        "JUPYTER_PATH": private.join("jupyter"),
+    });
+    for (variable, value) in PROFILE {
+        environment[variable] = value.into();
+    }
     json!({
         "argv": [launcher, "kernel", "run", "--checkout", root, "--evcxr", program, "{connection_file}"],
         "display_name": DISPLAY_NAME,
         "language": "rust",
         "interrupt_mode": "message",
-        "env": {
-            // Jupyter may be started where cargo is not on PATH. The usual folders are named because not every front
-            // end fills in ${PATH}.
-            "PATH": format!("{}:${{PATH}}:/usr/local/bin:/usr/bin:/bin", cargo_dir.display()),
-            // evcxr compiles in profile dev with checks on; without them numerical loops are twice as fast.
-            "CARGO_PROFILE_DEV_OPT_LEVEL": "3",
-            "CARGO_PROFILE_DEV_DEBUG_ASSERTIONS": "false",
-            "CARGO_PROFILE_DEV_OVERFLOW_CHECKS": "false",
-            // On start evcxr rewrites an older kernel `rust` that it finds in the user's Jupyter folder: look in one of ours.
-            "JUPYTER_PATH": private.join("jupyter"),
-        },
+        "env": environment,
     })
 }
 

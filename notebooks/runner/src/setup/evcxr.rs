@@ -10,14 +10,18 @@ use anyhow::{Context, bail};
 use super::stamps::Stamps;
 use crate::{checkout::Checkout, kernel::VERSION, tool};
 
-/// The program to use: one that is there already, or one compiled into the checkout.
-pub fn ensure(checkout: &Checkout, stamps: &Stamps) -> anyhow::Result<PathBuf> {
-    let program = match chosen()? {
-        Some(program) => program,
-        None => built(checkout, stamps)?,
-    };
-    rust_src(checkout);
-    Ok(program)
+/// How it is compiled.
+const PROFILE: &str = include_str!("evcxr.toml");
+
+/// The program, if there is one already: the user's own, or the one compiled into the checkout.
+pub fn present(checkout: &Checkout) -> anyhow::Result<Option<PathBuf>> {
+    if let Some(program) = chosen()? {
+        return Ok(Some(program));
+    }
+    let home = checkout.kernel_home();
+    let program = home.join("bin/evcxr_jupyter");
+    let done = fs::read_to_string(home.join(".crates.toml")).is_ok_and(|record| records_version(&record));
+    Ok((done && tool::is_executable(&program)).then_some(program))
 }
 
 /// A kernel that is there already: named in `VAEB_EVCXR`, or the right version on `PATH`.
@@ -41,34 +45,38 @@ fn records_version(record: &str) -> bool {
     record.contains(&format!("\"evcxr_jupyter {VERSION} ("))
 }
 
-/// The kernel compiled into the checkout; compiled now if need be.
-fn built(checkout: &Checkout, stamps: &Stamps) -> anyhow::Result<PathBuf> {
-    let home = checkout.kernel_home();
-    let program = home.join("bin/evcxr_jupyter");
-    let done = fs::read_to_string(home.join(".crates.toml")).is_ok_and(|record| records_version(&record));
-    if done && tool::is_executable(&program) {
-        return Ok(program);
-    }
+/// What compilation needs and cargo does not bring.
+pub fn require_linker() -> anyhow::Result<()> {
     if !["cc", "gcc", "clang"].iter().any(|name| tool::on_path(name).is_some()) {
         bail!(
             "there is no C compiler, which Rust needs to link programs: `apt install build-essential` (Debian, Ubuntu) or \
              `xcode-select --install` (macOS)"
         );
     }
-    println!("Compiling the Rust kernel evcxr {VERSION} (once; about 7 minutes on two cores)");
+    Ok(())
+}
+
+/// Compiles it into the checkout.
+pub fn compile(checkout: &Checkout, stamps: &Stamps) -> anyhow::Result<PathBuf> {
+    tool::tell(&format!("Compiling the Rust kernel evcxr {VERSION} (once; about 7 minutes on two cores)"));
     stamps.begin("kernel")?;
-    let build = home.join("build");
+    let home = checkout.kernel_home();
+    let (build, profile) = (home.join("build"), home.join("profile.toml"));
+    fs::create_dir_all(&home)
+        .and_then(|()| fs::write(&profile, PROFILE))
+        .with_context(|| format!("{} cannot be written", profile.display()))?;
     let mut install = Command::new(cargo()?);
-    // The build directory is ours, so an interrupted build goes on where it stopped, and /tmp need not be large.
     install.args(["install", "evcxr_jupyter", "--locked", "--version", VERSION, "--root"]).arg(&home);
+    install.arg("--config").arg(&profile);
+    // The build directory is ours, so an interrupted build goes on where it stopped, and /tmp need not be large.
     install.env("CARGO_TARGET_DIR", &build).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     tool::run("compiling the kernel", install.current_dir(checkout.root()))?;
     fs::remove_dir_all(&build).ok(); // 1 GB that nothing needs any more; `clean` removes it otherwise
-    Ok(program)
+    Ok(home.join("bin/evcxr_jupyter"))
 }
 
 /// The kernel's rust-analyzer reads the standard library's source to find the types of variables.
-fn rust_src(checkout: &Checkout) {
+pub fn rust_src(checkout: &Checkout) {
     let sysroot = Command::new("rustc").args(["--print", "sysroot"]).current_dir(checkout.root()).output();
     let Some(sysroot) = sysroot.ok().filter(|o| o.status.success()) else { return };
     let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());

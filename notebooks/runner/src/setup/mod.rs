@@ -8,13 +8,14 @@ mod stamps;
 
 use std::{
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
+    thread::{self, ScopedJoinHandle},
 };
 
 use anyhow::Context;
 
 use self::stamps::Stamps;
-use crate::checkout::Checkout;
+use crate::{checkout::Checkout, kernel::seed};
 
 /// Makes sure that Python, JupyterLab and the kernel are ready; quick if they are.
 pub fn ensure(checkout: &Checkout) -> anyhow::Result<()> {
@@ -22,9 +23,38 @@ pub fn ensure(checkout: &Checkout) -> anyhow::Result<()> {
     fs::create_dir_all(&venv).with_context(|| format!("{} cannot be made", venv.display()))?;
     let _lock = lock(&venv.join("setup.lock"))?;
     let stamps = Stamps::at(venv.join("stamps"));
-    python::ensure(checkout, &stamps)?;
-    let program = evcxr::ensure(checkout, &stamps)?;
+    python::ensure_environment(checkout, &stamps)?;
+    let program = match evcxr::present(checkout)? {
+        Some(program) => {
+            python::ensure_packages(checkout, &stamps)?;
+            program
+        }
+        None => compile_and_install(checkout, &stamps)?,
+    };
+    evcxr::rust_src(checkout);
     description::ensure(checkout, &stamps, &program)
+}
+
+/// Compiles the kernel, which takes minutes. What else there is to fetch and to compile goes on beside it: a core that waits for
+/// the last of a crate's dependencies has work.
+fn compile_and_install(checkout: &Checkout, stamps: &Stamps) -> anyhow::Result<PathBuf> {
+    evcxr::require_linker()?;
+    thread::scope(|scope| {
+        let packages = scope.spawn(|| python::ensure_packages(checkout, stamps));
+        let seed = scope.spawn(|| seed::prepare(checkout));
+        let program = evcxr::compile(checkout, stamps);
+        let (packages, seed) = (joined(packages), joined(seed));
+        if let Err(error) = seed {
+            eprintln!(
+                "warning: vae_core is not compiled for the notebooks yet; the first kernel tries again.\n{error:#}"
+            );
+        }
+        packages.and(program)
+    })
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Two set-ups must not work on the same files.

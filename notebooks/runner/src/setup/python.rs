@@ -15,8 +15,8 @@ const MINIMUM: (u32, u32) = (3, 10);
 /// What belongs to the other steps and outlives a new Python environment.
 const KEPT: [&str; 2] = ["evcxr", "setup.lock"];
 
-/// Makes the environment and installs the pinned packages, if that is not done.
-pub fn ensure(checkout: &Checkout, stamps: &Stamps) -> anyhow::Result<()> {
+/// Makes the environment, if that is not done.
+pub fn ensure_environment(checkout: &Checkout, stamps: &Stamps) -> anyhow::Result<()> {
     let venv = checkout.venv();
     // An environment has its own path written into its programs: a moved checkout needs a new one.
     let source = format!("venv 1 {}", venv.display());
@@ -28,13 +28,18 @@ pub fn ensure(checkout: &Checkout, stamps: &Stamps) -> anyhow::Result<()> {
         tool::run("making the Python environment", Command::new(&python).args(["-m", "venv"]).arg(&venv))?;
         stamps.finish("venv", &source)?;
     }
+    Ok(())
+}
+
+/// Installs the pinned packages there, if that is not done.
+pub fn ensure_packages(checkout: &Checkout, stamps: &Stamps) -> anyhow::Result<()> {
     let source = fingerprint(REQUIREMENTS);
     if !stamps.done("packages", &source) {
-        println!("Installing JupyterLab and nbclient there (about 150 MB, pinned versions)");
+        tool::tell("Installing JupyterLab and nbclient there (about 150 MB, pinned versions)");
         stamps.begin("packages")?;
-        let list = venv.join("requirements.txt");
+        let list = checkout.venv().join("requirements.txt");
         fs::write(&list, REQUIREMENTS).with_context(|| format!("{} cannot be written", list.display()))?;
-        let mut pip = Command::new(&interpreter);
+        let mut pip = Command::new(checkout.venv_bin("python"));
         pip.args([
             "-m",
             "pip",

@@ -1,6 +1,9 @@
 //! Jupyter's messages on the wire: frames, signatures, and the few fields that the relay reads.
 //!
 //! A message is kept as it came, so that what the relay does not understand passes through unchanged.
+//!
+//! Not `jupyter-zmq-client` 3: it parses messages and writes them anew, refuses those whose content it does not expect, works without a
+//! key, and needs zeromq 0.7. Nor `jupyter-protocol` 2 for the connection file: there that is a struct that checks nothing.
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
