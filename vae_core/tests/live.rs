@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -35,7 +35,8 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 // ---- parents --------------------------------------------------------------------------------------------------------
 
-/// This program again, doing only `child`.
+/// This program again, doing only `child`, with the SIGINT of a program that a terminal starts: one that `nohup` or a script's
+/// `&` starts inherits a SIGINT that is ignored.
 fn start(child: &str, folder: &Path, live: bool) -> (Child, BufReader<std::process::ChildStdout>) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", child, "--ignored", "--nocapture", "--test-threads=1"]).env("VAEB_TEST_CHILD", folder);
@@ -43,6 +44,9 @@ fn start(child: &str, folder: &Path, live: bool) -> (Child, BufReader<std::proce
     if live {
         command.env("VAEB_LIVE", "1");
     }
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: between fork and exec only sigaction is called, which is async-signal-safe.
+    unsafe { command.pre_exec(move || Ok(sigaction(Signal::SIGINT, &default).map(|_| ())?)) };
     let mut child = command.spawn().unwrap();
     let out = BufReader::new(child.stdout.take().unwrap());
     (child, out)

@@ -1,21 +1,10 @@
 //! `cargo notebooks`: sets up the Rust kernel and JupyterLab inside the checkout, executes the notebooks headless, opens
 //! them in JupyterLab.
-mod analyser;
-mod cell_error;
-mod check;
 mod checkout;
-mod clean;
-mod fetch;
-mod install;
+mod data;
+mod fingerprint;
 mod kernel;
-mod lab;
-mod launch;
-mod names;
-mod packages;
-mod python;
-mod relay;
-mod rerun;
-mod seed;
+mod run;
 mod setup;
 mod tool;
 
@@ -23,7 +12,11 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
-use crate::checkout::Checkout;
+use crate::{
+    checkout::Checkout,
+    run::{names, places},
+    setup::install,
+};
 
 const LONG_ABOUT: &str = "\
 Runs the notebooks of this repository with the Rust kernel evcxr, from a fresh checkout, with one command.
@@ -61,7 +54,7 @@ enum Command {
         ///
         /// smoke and quick write to `notebooks/out/<profile>/`; report replaces the committed notebooks and figures.
         #[arg(long, value_enum, default_value = "quick")]
-        profile: rerun::Profile,
+        profile: places::Profile,
         /// Give up on a cell after so many seconds [default: 900 smoke, 3600 quick, none report]
         #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
         timeout: Option<u64>,
@@ -81,7 +74,7 @@ enum Command {
     Fetch {
         /// Data sets to download [default: all]
         #[arg(value_enum, value_name = "SET")]
-        sets: Vec<fetch::Set>,
+        sets: Vec<data::Set>,
     },
     /// Test the real kernel: Jupyter's protocol, errors, Interrupt, left-overs, times (a few minutes)
     CheckKernel {
@@ -140,7 +133,7 @@ enum KernelAction {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(cli.command) {
+    match execute(cli.command) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -149,44 +142,44 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<ExitCode> {
+fn execute(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Kernel { action: KernelAction::Run { checkout, evcxr, connection_file } } => {
-            relay::engine::serve(&Checkout::above(&checkout)?, &evcxr, &connection_file)?;
+            kernel::engine::serve(&Checkout::above(&checkout)?, &evcxr, &connection_file)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Kernel { action: KernelAction::Guard { folder } } => {
-            relay::guard::guard(&folder);
+            kernel::guard::guard(&folder);
             Ok(ExitCode::SUCCESS)
         }
-        Command::Kernel { action: KernelAction::Packages { cargo, args } } => packages::answer(&cargo, &args),
-        command => run_in(command),
+        Command::Kernel { action: KernelAction::Packages { cargo, args } } => kernel::packages::answer(&cargo, &args),
+        command => in_checkout(command),
     }
 }
 
 /// Everything that works in the checkout around the current folder.
-fn run_in(command: Command) -> anyhow::Result<ExitCode> {
+fn in_checkout(command: Command) -> anyhow::Result<ExitCode> {
     let checkout = Checkout::find()?;
     match command {
         Command::Rerun { names, profile, timeout, out } => {
             let selected = names::select(&names::available(&checkout.notebooks())?, &names)?;
             setup::ensure(&checkout)?;
             let timeout = timeout.map(Duration::from_secs).or_else(|| profile.default_timeout());
-            let all_well = rerun::rerun(&checkout, &selected, &rerun::Options { profile, timeout, out })?;
+            let all_well = run::rerun::rerun(&checkout, &selected, &places::Options { profile, timeout, out })?;
             return Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Lab { args } => {
             setup::ensure(&checkout)?;
-            lab::lab(&checkout, &args)?;
+            run::lab::lab(&checkout, &args)?;
         }
         Command::Setup => {
             setup::ensure(&checkout)?;
             println!("Everything is set up in {}.", checkout.venv().display());
         }
-        Command::Fetch { sets } => fetch::fetch(&checkout.data(), &sets)?,
+        Command::Fetch { sets } => data::fetch(&checkout.data(), &sets)?,
         Command::CheckKernel { browser, only } => {
             setup::ensure(&checkout)?;
-            check::check(&checkout, browser.as_deref(), &only)?;
+            run::check::check(&checkout, browser.as_deref(), &only)?;
         }
         Command::Kernel { action: KernelAction::Install(place) } => {
             setup::ensure(&checkout)?;
@@ -194,7 +187,7 @@ fn run_in(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Kernel { action: KernelAction::Uninstall(place) } => install::uninstall(&place)?,
         Command::Kernel { .. } => {} // done above
-        Command::Clean => clean::clean(&checkout)?,
+        Command::Clean => setup::clean::clean(&checkout)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,13 +5,13 @@ use std::{
     io::{BufRead, BufReader, IsTerminal, Read},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::mpsc,
+    sync::{LazyLock, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 const TAIL: usize = 12;
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -52,7 +52,7 @@ pub fn run(what: &str, command: &mut Command) -> anyhow::Result<()> {
         if spinner.is_hidden() && last_shown.elapsed() >= HEARTBEAT {
             last_shown = Instant::now();
             let line: String = tail.back().map_or("", |l: &String| l.trim()).chars().take(80).collect();
-            println!("  {what} · {} elapsed · {line}", clock(started.elapsed()));
+            tell(&format!("  {what} · {} elapsed · {line}", clock(started.elapsed())));
         }
     }
     let status = child.wait().with_context(|| format!("{program} cannot be waited for"))?;
@@ -72,12 +72,20 @@ pub fn run(what: &str, command: &mut Command) -> anyhow::Result<()> {
     }
 }
 
+/// The spinners of what goes on at the same time.
+static SPINNERS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Prints a line above the spinners.
+pub fn tell(line: &str) {
+    SPINNERS.suspend(|| println!("{line}"));
+}
+
 /// A spinner on a terminal, nothing otherwise.
 pub fn spinner() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::new_spinner();
+    let bar = SPINNERS.add(ProgressBar::new_spinner());
     if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} · {elapsed_precise} · {wide_msg}") {
         bar.set_style(style);
     }
@@ -163,6 +171,17 @@ pub fn explain(output: &str) -> Option<&'static str> {
     CAUSES.iter().find(|(marks, _)| marks.iter().any(|m| output.contains(m))).map(|(_, sentence)| *sentence)
 }
 
+/// `cargo run` describes this program to its children, and another cargo must not believe it.
+pub fn forget_cargo_run(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        let described =
+            |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|p| name.starts_with(p));
+        if name.to_str().is_some_and(described) {
+            command.env_remove(name);
+        }
+    }
+}
+
 /// Replaces this process by the program; returns only if it cannot be started (or, off Unix, when it has ended).
 pub fn become_program(mut command: Command) -> anyhow::Result<()> {
     #[cfg(unix)]
@@ -183,20 +202,12 @@ pub fn become_program(mut command: Command) -> anyhow::Result<()> {
 
 /// Looks for a program on `PATH`.
 pub fn on_path(name: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(name)).find(|file| is_executable(file))
+    which::which(name).ok()
 }
 
-/// Whether `file` is a program that this user may start.
+/// Whether `file`, a path, is a program that this user may start.
 pub fn is_executable(file: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-    }
-    #[cfg(not(unix))]
-    {
-        file.is_file()
-    }
+    file.is_absolute() && which::which(file).is_ok()
 }
 
 /// A file name for the shell.

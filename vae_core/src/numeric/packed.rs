@@ -83,7 +83,7 @@ pub(super) fn pack_block<S: Simd>(simd: S, packed: &mut [f32], b: Mat<'_, f32>, 
 }
 
 /// Packs a panel of a block of B, if its transpose is stored row by row: those rows are read a cache line at a time, and the panel is
-/// complete before it leaves the first-level cache (10 to 20 % of the time of δ Wᵀ if W is no longer in the second-level one).
+/// complete before it leaves the first-level cache.
 #[inline(always)]
 pub(super) fn pack_panel<S: Simd>(
     simd: S,
@@ -194,8 +194,7 @@ impl<const NV: usize> WithSimd for Pack<'_, NV> {
     }
 }
 
-/// The transpose of a square. By name of the instructions, because the compiler does not find them (0.06 ms instead of 0.36
-/// for the largest matrix of W1).
+/// The transpose of a square. By name of the instructions, because the compiler does not find them.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn transpose(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {

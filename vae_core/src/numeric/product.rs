@@ -6,8 +6,8 @@
 //! do not depend on how rows or columns are divided among calls and threads, nor on the width of the vectors: AVX-512, AVX2
 //! and NEON agree bit by bit (all fuse the multiply-add), the portable path differs in the last bits (it does not).
 //!
-//! Why by hand: the `gemm` crate, which runs the `f64` reference, is as fast on these shapes (110–140 GFLOP/s of 165 on one
-//! core here, as this), but its order of summation is its own, and may change with shape and version.
+//! Why by hand: the `gemm` crate, which runs the `f64` reference, is as fast on these shapes, but its order of summation is its
+//! own, and may change with shape and version.
 
 use std::cell::RefCell;
 
@@ -148,7 +148,7 @@ impl<const MR: usize, const NV: usize, const T: bool> WithSimd for Tile<'_, MR, 
         let mut sums: [[_; NV]; MR] = first_sums(simd, &c, width, start);
         let rows: [&[f32]; MR] =
             std::array::from_fn(|i| if T { &[][..] } else { &a.data[(row + i) * a.stride + first..][..depth] });
-        // By fours, so that finding their places takes less of what the machine can do beside multiply-adds (up to 6 % of the time).
+        // By fours, so that finding their places takes less of what the machine can do beside multiply-adds.
         let fours: [&[[f32; 4]]; MR] = rows.map(|row| row.as_chunks().0);
         let count = if T { 0 } else { depth / 4 };
         for (q, b) in b.as_chunks::<4>().0[..count].iter().enumerate() {

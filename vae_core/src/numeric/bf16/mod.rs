@@ -3,18 +3,15 @@
 //! bf16 is the upper half of an `f32`: its range, with 8 bits of precision instead of 24. Rounding is to nearest, ties to even;
 //! NaN stays NaN. The product of two such values is exact in `f32`; their bits do not depend on how rows or columns are divided.
 //!
-//! Three paths. With AMX (path `amx`: Intel's servers since Sapphire Rapids) a unit of its own multiplies matrices, 32 products
-//! of the inner index at once. With AVX512-BF16 (path `avx512`: Zen 4 and later) one instruction adds two products to each
-//! of 16 sums. Elsewhere copies of the operands are rounded and multiplied by the `f32` kernel, which takes a little longer than without.
+//! Three paths. With AMX (path `amx`) a unit of its own multiplies matrices, 32 products of the inner index at once. With
+//! AVX512-BF16 (path `avx512`) one instruction adds two products to each of 16 sums. Elsewhere copies of the operands are rounded
+//! and multiplied by the `f32` kernel, which takes a little longer than without.
 //! On the last two C[i, j] is, as in `product`, one chain of additions in the order of the inner index, the first of a pair before the
-//! second. They have agreed in all bits wherever tried (Sapphire Rapids and Zen 5; Intel's manual defines it so), but for results
+//! second. They agree in all bits wherever tried (Intel's manual defines it so), but for results
 //! below 2⁻¹²⁶, which the instruction takes for zero; the tests ask for a tolerance only, in case another maker's rounds otherwise.
 //! AMX adds in another order, and differs in the last bits.
 //!
-//! What it gains is the machine's choice: on Zen 5 the instruction does nearly twice the operations of an `f32` multiply-add in
-//! the same time (500 against 275 GFLOP/s a core), and a training step takes three quarters of the time. On Sapphire Rapids AMX takes a
-//! third of the time of `f32` for a product, and a step half (without AMX it would be slower: the other instruction does 78 GFLOP/s there, a
-//! multiply-add in `f32` 160). `cargo bench -p vae_core --bench kernels` compares.
+//! What it gains is the machine's choice: see `benches/README.md`; `cargo bench -p vae_core --bench kernels` compares.
 
 #[cfg(target_arch = "x86_64")]
 mod pairs;

@@ -1,4 +1,4 @@
-//! The path with AMX, the matrix unit of Intel's servers since Sapphire Rapids: 16 × 16 values of C take 32 products each at once.
+//! The path with AMX, the matrix unit of Intel's servers (`amx_bf16`): 16 × 16 values of C take 32 products each at once.
 //!
 //! Stable Rust has its instructions in assembly only. A tile is 16 rows of 64 bytes, 1 KiB. Of A it holds 16 rows of C and of each 16
 //! pairs of neighbours along the inner index, of B 16 such pairs (rows) of 16 columns, of C 16 × 16 sums. Both operands are packed
@@ -6,8 +6,7 @@
 //! their products (even ones and odd ones apart, then both), and last the start; its bits do not depend on how rows or columns are divided.
 //! Subnormal numbers are taken for zero.
 //!
-//! The gain, on one core of a Sapphire Rapids: 2000 GFLOP/s of products instead of 78 with AVX512-BF16 and 160 in `f32`. Half of
-//! a product's time is packing.
+//! Half of a product's time is packing; `benches/README.md` says what it gains.
 
 use std::arch::asm;
 use std::cell::RefCell;
