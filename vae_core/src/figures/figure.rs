@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use plotters::style::text_anchor::HPos;
 use serde_json::{Value, json};
 
+use super::canvas::SCALE;
 use super::paths::figures_dir;
 use super::scene::Scene;
-use super::text::{Anchor, plain};
+use super::text::plain;
 use super::theme;
 use crate::runs::provenance::Provenance;
 use crate::{Error, Result};
@@ -92,7 +94,7 @@ impl Heading {
     /// Draws the title over the full width; returns where the rest begins.
     pub(crate) fn draw_title(&self, scene: &mut Scene) -> f64 {
         let width = scene.width;
-        scene.paragraph(&self.title, (0.5 * width, 12.0), width - 24.0, theme::TITLE, theme::INK) + 6.0
+        scene.paragraph(&self.title, (0.5 * width, 12.0), width - 24.0, theme::TITLE) + 6.0
     }
 
     /// Renders `scene`, with the data set named below it.
@@ -107,7 +109,7 @@ impl Heading {
             let note = format!("data: {data_note}");
             for line in scene.face.wrap(&note, theme::NOTE, scene.width - 20.0) {
                 let at = (scene.width - 10.0, scene.height + 5.0);
-                scene.text(line, at, theme::NOTE, theme::FAINT_INK, Anchor::End);
+                scene.text(&line, at, theme::NOTE, theme::FAINT_INK, HPos::Right);
                 scene.height += 16.0;
             }
         }
@@ -117,10 +119,9 @@ impl Heading {
             Error::Figure { id, reason } if id.is_empty() => self.error(reason),
             other => other,
         };
-        let svg = scene.to_svg().map_err(of_this_figure)?;
-        let (small, large) = scene.to_bitmaps().map_err(of_this_figure)?;
-        let (inline_png, png) =
-            (small.encode(1.0).map_err(of_this_figure)?, large.encode(2.0).map_err(of_this_figure)?);
+        let (svg, bitmap) = (scene.to_svg().map_err(of_this_figure)?, scene.to_bitmap().map_err(of_this_figure)?);
+        let png = |zoom: u32| bitmap.shrink((SCALE / zoom) as usize).encode(f64::from(zoom)).map_err(of_this_figure);
+        let (inline_png, png) = (png(1)?, png(2)?);
         let title = plain(&self.title);
         let caption = match (plain(&self.caption), data_note.is_empty()) {
             (caption, true) => caption,
@@ -200,7 +201,9 @@ mod tests {
     fn figure(id: &str) -> Result<Figure> {
         let heading = Heading { id: id.into(), title: "N_{z}".into(), caption: "Made up.".into() };
         let provenance = Provenance { dataset: "synthetic digits".into(), seeds: vec![3], ..Provenance::default() };
-        heading.render(Scene::new(160.0, 50.0)?, provenance, json!({"values": [1.0, f64::NAN]}))
+        let mut scene = Scene::new()?;
+        (scene.width, scene.height) = (160.0, 50.0);
+        heading.render(scene, provenance, json!({"values": [1.0, f64::NAN]}))
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use ndarray::Array2;
 use serde_json::json;
 
+use super::axis::{Axis, Frame};
 use super::figure::{Figure, Heading, headed};
 use super::image_grid::mosaic;
-use super::scene::{Mark, Scene};
-use super::text::Anchor;
+use super::scene::Scene;
 use super::theme;
 use crate::priors::PriorConfig;
 use crate::runs::provenance::Provenance;
@@ -37,23 +37,16 @@ pub struct Manifold {
     images: Array2<f32>,
     height: usize,
     width: usize,
-    zoom: Option<usize>,
     prior: PriorConfig,
 }
 
 impl Manifold {
     /// `images [n · n, height · width]` in [0, 1], decoded from [`manifold_latents`]`(n)`; files are named `id`.
     pub fn new(id: impl Into<String>, images: Array2<f32>, (height, width): (usize, usize)) -> Self {
-        Self { heading: Heading::new(id), images, height, width, zoom: None, prior: PriorConfig::default() }
+        Self { heading: Heading::new(id), images, height, width, prior: PriorConfig::default() }
     }
 
     headed!();
-
-    /// Side of a drawn pixel; by default the grid is about 560 pixels high.
-    pub fn zoom(mut self, zoom: usize) -> Self {
-        self.zoom = Some(zoom);
-        self
-    }
 
     /// The prior whose quantiles the latents are, if they come from [`manifold_latents_of`].
     pub fn prior(mut self, prior: PriorConfig) -> Self {
@@ -67,35 +60,30 @@ impl Manifold {
     /// If the number of images is no square, their shape does not fit, or a pixel is NaN.
     pub fn figure(self, provenance: Provenance) -> Result<Figure> {
         const LEFT: f64 = 70.0;
+        const BELOW: f64 = 39.0;
         let n = self.images.nrows().isqrt();
         if n * n != self.images.nrows() {
             let found = format!("{} images", self.images.nrows());
             return Err(Error::Shape { what: "manifold", expected: "n × n images".into(), found });
         }
         let pixels = mosaic(&self.heading, self.images.view(), (self.height, self.width), n, 0)?;
-        let zoom = self.zoom.unwrap_or(560 / pixels.nrows()).max(1) as f64;
+        // About 560 pixels high.
+        let zoom = (560 / pixels.nrows()).max(1) as f64;
         let (width, height) = (zoom * pixels.ncols() as f64, zoom * pixels.nrows() as f64);
-        let mut scene = Scene::new(1.0, 1.0)?;
+        let mut scene = Scene::new()?;
         let title_width = scene.face.width(&self.heading.title, theme::TITLE) + 26.0;
         let natural = LEFT + width + 22.0;
         scene.width = natural.max(title_width.min(380.0));
         let left = (LEFT + 0.5 * (scene.width - natural)).floor();
         let top = self.heading.draw_title(&mut scene).ceil();
-        let bottom = top + height;
         let z = self.prior.grid(n)?;
-        for (i, &value) in z.iter().enumerate().filter(|(i, _)| labelled(*i, n)) {
-            let label = theme::fixed(value, 2);
-            let share = (i as f64 + 0.5) / n as f64;
-            let (x, y) = (left + share * width, bottom - share * height);
-            scene.line(vec![(x, bottom), (x, bottom + 4.0)], theme::INK, 0.75);
-            scene.text(label.as_str(), (x, bottom + 13.0), theme::TICK, theme::INK, Anchor::Middle);
-            scene.line(vec![(left - 4.0, y), (left, y)], theme::INK, 0.75);
-            scene.text(label, (left - 7.0, y), theme::TICK, theme::INK, Anchor::End);
-        }
-        scene.text("z_{1}", (left + 0.5 * width, bottom + 31.0), theme::LABEL, theme::INK, Anchor::Middle);
-        scene.upward("z_{2}", (left - 54.0, top + 0.5 * height), theme::LABEL, height);
-        scene.marks.push(Mark::Image { pixels, at: [left, top, width, height] });
-        scene.height = bottom + 42.0;
+        let label = |(i, &z): (usize, &f64)| if labelled(i, n) { theme::fixed(z, 2) } else { String::new() };
+        let places = || Axis::places(z.iter().enumerate().map(label));
+        let (x_title, y_title, grid) = (("z_{1}", BELOW), ("z_{2}", LEFT - 8.0), (false, false));
+        let frame = Frame { left, top, width, height, x: places(), y: places(), x_title, y_title, grid };
+        frame.chart(&mut scene)?;
+        scene.image(pixels, [left, top, width, height]);
+        scene.height = frame.bottom() + BELOW + 4.0;
         let data = json!({"kind": "manifold", "z": z, "image_height": self.height, "image_width": self.width});
         self.heading.render(scene, provenance, data)
     }

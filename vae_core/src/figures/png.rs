@@ -20,19 +20,16 @@ pub(crate) struct Bitmap {
 impl Bitmap {
     /// The mean of each `factor × factor` block; rows and columns that do not fill a block are dropped.
     pub(crate) fn shrink(&self, factor: usize) -> Self {
-        let (width, height) = (self.width / factor, self.height / factor);
-        let count = (factor * factor) as u32;
+        let (width, height, count) = (self.width / factor, self.height / factor, (factor * factor) as u32);
+        let row = 3 * self.width;
         let mut rgb = Vec::with_capacity(3 * width * height);
-        for y in 0..height {
+        for block in self.rgb.chunks_exact(factor * row).take(height) {
             for x in 0..width {
                 for channel in 0..3 {
-                    let mut sum = 0;
-                    for row in y * factor..(y + 1) * factor {
-                        for column in x * factor..(x + 1) * factor {
-                            sum += u32::from(self.rgb[3 * (row * self.width + column) + channel]);
-                        }
-                    }
-                    rgb.push(((sum + count / 2) / count) as u8);
+                    let from = 3 * x * factor + channel;
+                    let lines = block.chunks_exact(row);
+                    let pixels = lines.flat_map(|line| line[from..].iter().step_by(3).take(factor));
+                    rgb.push(((pixels.map(|&value| u32::from(value)).sum::<u32>() + count / 2) / count) as u8);
                 }
             }
         }
@@ -89,8 +86,7 @@ fn encode(
     palette: Option<Vec<u8>>,
     zoom: f64,
 ) -> Result<Vec<u8>> {
-    let side = |n: usize| u32::try_from(n).map_err(|_| drawing_error("a picture is too large for PNG"));
-    let failed = |e: png::EncodingError| drawing_error(format!("PNG: {e}"));
+    let side = |n: usize| u32::try_from(n).map_err(|_| failed("a picture is too large for PNG"));
     let mut file = Vec::new();
     let mut encoder = Encoder::new(&mut file, side(width)?, side(height)?);
     encoder.set_color(colour);
@@ -108,8 +104,8 @@ fn encode(
 }
 
 /// The id is filled in by the figure.
-pub(crate) fn drawing_error(reason: impl Into<String>) -> Error {
-    Error::Figure { id: String::new(), reason: reason.into() }
+pub(crate) fn failed(reason: impl std::fmt::Display) -> Error {
+    Error::Figure { id: String::new(), reason: reason.to_string() }
 }
 
 #[cfg(test)]

@@ -29,9 +29,8 @@ pub const GRID: RGBColor = RGBColor(0xe6, 0xe6, 0xe6);
 pub const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
 /// Cells without a value.
 pub const MISSING: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
-/// Greys for reference curves, darkest first.
-pub const REFERENCES: [RGBColor; 3] =
-    [RGBColor(0x6f, 0x6f, 0x6f), RGBColor(0xab, 0xab, 0xab), RGBColor(0x8c, 0x84, 0x74)];
+/// Greys for reference curves, the darkest first.
+const REFERENCES: [RGBColor; 3] = [RGBColor(0x6f, 0x6f, 0x6f), RGBColor(0xab, 0xab, 0xab), RGBColor(0x8c, 0x84, 0x74)];
 
 /// Okabe and Ito's palette without yellow (too light on white) and black (the ink), the most distinct first.
 const OKABE_ITO: [RGBColor; 6] = [
@@ -46,6 +45,11 @@ const OKABE_ITO: [RGBColor; 6] = [
 /// The `index`-th line colour; they repeat after six.
 pub fn line_colour(index: usize) -> RGBColor {
     OKABE_ITO[index % OKABE_ITO.len()]
+}
+
+/// The grey of the `index`-th reference; they repeat after three.
+pub fn reference_colour(index: usize) -> RGBColor {
+    REFERENCES[index % REFERENCES.len()]
 }
 
 /// The viridis colour of `fraction` in [0, 1]; values outside are clamped, NaN is [`MISSING`].
