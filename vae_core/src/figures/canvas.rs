@@ -25,7 +25,7 @@ pub(crate) const LARGEST: u32 = 4096;
 
 /// A place in back end pixels.
 pub(crate) type Point = (i32, i32);
-type Drawn = std::result::Result<(), DrawingErrorKind<Infallible>>;
+type Drawn<E = Infallible> = std::result::Result<(), DrawingErrorKind<E>>;
 
 /// A line of text whose capitals are centred across its direction of reading on `at`.
 pub(crate) struct Label {
@@ -38,27 +38,13 @@ pub(crate) struct Label {
     pub(crate) upward: bool,
 }
 
+/// An image is grey pixels, stretched without smoothing.
 pub(crate) enum Mark {
-    Lines {
-        lines: Vec<Vec<Point>>,
-        style: ShapeStyle,
-    },
-    Area {
-        outline: Vec<Point>,
-        colour: RGBAColor,
-    },
-    Rect {
-        from: Point,
-        to: Point,
-        colour: RGBAColor,
-    },
+    Lines { lines: Vec<Vec<Point>>, style: ShapeStyle },
+    Area { outline: Vec<Point>, colour: RGBAColor },
+    Rect { from: Point, to: Point, colour: RGBAColor },
+    Image { from: Point, to: Point, pixels: Array2<u8> },
     Text(Label),
-    /// Grey pixels stretched without smoothing.
-    Image {
-        pixels: Array2<u8>,
-        from: Point,
-        to: Point,
-    },
 }
 
 /// The marks of a drawing, in drawing order.
@@ -126,14 +112,6 @@ impl DrawingBackend for Canvas {
     fn draw_text<T: BackendTextStyle>(&mut self, text: &str, style: &T, at: Point) -> Drawn {
         self.text(text, style, at);
         Ok(())
-    }
-
-    fn estimate_text_size<T: BackendTextStyle>(
-        &self,
-        text: &str,
-        style: &T,
-    ) -> std::result::Result<(u32, u32), DrawingErrorKind<Infallible>> {
-        Ok((self.face.width(text, style.size()).ceil() as u32, style.size().ceil() as u32))
     }
 }
 
@@ -221,11 +199,7 @@ impl Canvas {
         Ok(Bitmap { width: width as usize, height: height as usize, rgb })
     }
 
-    fn rasterise<B: DrawingBackend>(
-        &self,
-        mark: &Mark,
-        to: &mut B,
-    ) -> std::result::Result<(), DrawingErrorKind<B::ErrorType>> {
+    fn rasterise<B: DrawingBackend>(&self, mark: &Mark, to: &mut B) -> Drawn<B::ErrorType> {
         match mark {
             // plotters' thick paths leave notches where a noisy curve turns sharply: pieces and round joints do not.
             Mark::Lines { lines, style } => lines.iter().try_for_each(|line| {
@@ -288,11 +262,7 @@ impl Label {
         }
     }
 
-    fn rasterise<B: DrawingBackend>(
-        &self,
-        face: &Typeface,
-        to: &mut B,
-    ) -> std::result::Result<(), DrawingErrorKind<B::ErrorType>> {
+    fn rasterise<B: DrawingBackend>(&self, face: &Typeface, to: &mut B) -> Drawn<B::ErrorType> {
         let mut along = -self.before(face.width(&self.text, self.size));
         let rgb = (self.colour.0, self.colour.1, self.colour.2);
         for run in runs(&self.text) {
@@ -311,47 +281,5 @@ impl Label {
             along = end;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::super::scene::Scene;
-    use super::super::theme;
-    use super::*;
-
-    #[test]
-    fn renders_both_ways_at_the_named_size() {
-        let mut scene = Scene::new().unwrap();
-        (scene.width, scene.height) = (60.0, 40.0);
-        scene.text("N_{z} < μ", (30.0, 10.0), 10.0, theme::INK, HPos::Center);
-        scene.line(&[(5.0, 5.0), (5.0, 5.0)], theme::INK, 1.0);
-        scene.rect([10.0, 20.0, 10.0, 10.0], theme::INK);
-        scene.image(Array2::from_elem((1, 1), 7), [30.0, 20.0, 10.0, 10.0]);
-        let svg = scene.to_svg().unwrap();
-        assert!(svg.contains("width=\"60\" height=\"40\"") && svg.contains("viewBox=\"0 0 240 160\""));
-        assert!(svg.contains(">z</tspan>") && svg.contains("&lt; μ") && svg.contains("data:image/png;base64,"));
-        let bitmap = scene.to_bitmap().unwrap();
-        let (small, large) = (bitmap.shrink(4), bitmap.shrink(2));
-        assert_eq!((small.width, small.height, large.width), (60, 40, 120));
-        let at = |x: usize, y: usize| small.rgb[3 * (y * 60 + x)];
-        assert_eq!((at(9, 25), at(10, 25), at(19, 25), at(20, 25)), (255, 0x22, 0x22, 255));
-        assert_eq!((at(29, 25), at(30, 29), at(40, 25)), (255, 7, 255));
-    }
-
-    #[test]
-    fn dashes_are_one_path_in_svg_and_gaps_in_the_bitmap() {
-        let mut scene = Scene::new().unwrap();
-        (scene.width, scene.height) = (60.0, 12.0);
-        scene.dashed(&[(0.0, 1.0), (30.0, 1.0)], theme::INK, 1.0).unwrap();
-        scene.line(&[(0.0, 9.0), (9.0, 9.0)], theme::FAINT_INK, 1.0);
-        let svg = scene.to_svg().unwrap();
-        let paths: Vec<_> = svg.lines().filter(|l| l.starts_with("<path")).collect();
-        assert_eq!(paths.len(), 2, "{svg}");
-        assert!(paths[0].ends_with("d=\"M0,4l20,0M34,4l20,0M68,4l20,0M102,4l18,0\"/>"), "{svg}");
-        let bitmap = scene.to_bitmap().unwrap();
-        let dark: Vec<bool> = bitmap.rgb[3 * 4 * bitmap.width..].chunks(3).take(60).map(|p| p[0] < 128).collect();
-        assert!(dark[10] && !dark[27] && dark[40], "{dark:?}");
     }
 }

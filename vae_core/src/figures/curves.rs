@@ -1,13 +1,13 @@
 //! Learning curves of one panel.
 
 use plotters::element::{Circle, Polygon};
-use plotters::prelude::{Color, DashedLineSeries, LineSeries, RGBColor};
+use plotters::prelude::{Color, LineSeries, RGBColor};
 use serde::Serialize;
 
 use super::axis::{Axis, Chart, drawable};
 use super::figure::{Heading, headed};
 use super::png::failed;
-use super::scene::quarters;
+use super::scene::{dashes, quarters};
 use super::theme;
 use crate::{Error, Result};
 
@@ -119,30 +119,22 @@ impl LearningCurves {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        let length = |what, label: &str, expected: usize, found: usize| {
-            let shape = |n| format!("{n} values (curve {label:?})");
-            let wrong = || Error::Shape { what, expected: shape(expected), found: shape(found) };
-            if expected == found { Ok(()) } else { Err(wrong()) }
-        };
-        for c in &self.curves {
+        let or_none = |values: &Vec<f64>, n: usize| if values.is_empty() { n } else { values.len() };
+        let curves = self.curves.iter().flat_map(|c| {
             let n = c.samples.len();
-            for (what, values) in [("training values", &c.train), ("held-out values", &c.held_out)] {
-                if !values.is_empty() {
-                    length(what, &c.label, n, values.len())?;
-                }
-            }
-            for band in [&c.train_band, &c.held_out_band].into_iter().flatten() {
-                length("band", &c.label, n, band.len())?;
-            }
+            let band = |band: &Option<Vec<_>>| band.as_ref().map_or(n, Vec::len);
+            let found = [or_none(&c.train, n), or_none(&c.held_out, n), band(&c.train_band), band(&c.held_out_band)];
+            found.map(|found| (&c.label, n, found))
+        });
+        let references = self.references.iter().map(|r| (&r.label, r.samples.len(), r.values.len()));
+        if let Some((label, expected, found)) = curves.chain(references).find(|(_, n, found)| n != found) {
+            let shape = |n| format!("{n} values (curve {label:?})");
+            let (expected, found) = (shape(expected), shape(found));
+            return Err(Error::Shape { what: "values, one per number of samples", expected, found });
         }
-        for r in &self.references {
-            length("reference values", &r.label, r.samples.len(), r.values.len())?;
-        }
-        for (samples, _) in self.series() {
-            let positive = samples.iter().all(|&s| drawable(s) && s > 0.0);
-            if !positive || !samples.is_sorted() {
-                return Err(self.heading.error("numbers of samples must be finite, positive and in increasing order"));
-            }
+        let ordered = |samples: &[f64]| samples.is_sorted() && samples.iter().all(|&s| drawable(s) && s > 0.0);
+        if !self.series().all(|(samples, _)| ordered(samples)) {
+            return Err(self.heading.error("numbers of samples must be finite, positive and in increasing order"));
         }
         if !self.series().any(|(_, values)| values.iter().any(|&v| drawable(v))) {
             return Err(self.heading.error("there is no finite value to draw; add a curve"));
@@ -166,16 +158,12 @@ impl LearningCurves {
         (x, Axis::linear(low, high, 0.04, (height / 30.0) as usize))
     }
 
-    /// Draws the curves; `curve` and `reference` give the colours of labels.
-    pub(super) fn draw(
-        &self,
-        chart: &mut Chart,
-        curve: impl Fn(&str) -> RGBColor,
-        reference: impl Fn(&str) -> RGBColor,
-    ) -> Result<()> {
+    /// Draws the curves; `colour` is that of a label, of a reference or not.
+    pub(super) fn draw(&self, chart: &mut Chart, colour: impl Fn(&str, bool) -> RGBColor) -> Result<()> {
         for r in &self.references {
-            draw_line(chart, (&r.samples, &r.values), reference(&r.label), theme::REFERENCE, r.dashed)?;
+            draw_line(chart, (&r.samples, &r.values), colour(&r.label, true), theme::REFERENCE, r.dashed)?;
         }
+        let curve = |label: &str| colour(label, false);
         for c in &self.curves {
             for band in [&c.train_band, &c.held_out_band].into_iter().flatten() {
                 let polygons = bands(&c.samples, band);
@@ -194,14 +182,12 @@ impl LearningCurves {
 type Point = (f64, f64);
 
 fn draw_line(chart: &mut Chart, xy: (&[f64], &[f64]), colour: RGBColor, width: f64, dashed: bool) -> Result<()> {
-    let style = colour.stroke_width(quarters(width) as u32);
-    let (dash, gap) = (quarters(theme::DASH.0), quarters(theme::DASH.1));
     let range = chart.y_range();
     for piece in pieces(xy.0, xy.1, (range.start, range.end)) {
         let drawn = match piece.as_slice() {
             [point] => chart.draw_series([Circle::new(*point, quarters(1.6 * width), colour.filled())]),
-            _ if dashed => chart.draw_series(DashedLineSeries::new(piece, dash, gap, style)),
-            _ => chart.draw_series(LineSeries::new(piece, style)),
+            _ if dashed => chart.draw_series([dashes(piece, colour, width)]),
+            _ => chart.draw_series(LineSeries::new(piece, colour.stroke_width(quarters(width) as u32))),
         };
         drawn.map_err(failed)?;
     }
@@ -210,7 +196,7 @@ fn draw_line(chart: &mut Chart, xy: (&[f64], &[f64]), colour: RGBColor, width: f
 
 /// The visible pieces of a curve over the logarithm of `samples`: broken at values that cannot be drawn, and cut at `low`
 /// and `high`, where plotters would draw along the edge. A piece of one point is a value between two gaps.
-fn pieces(samples: &[f64], values: &[f64], (low, high): (f64, f64)) -> Vec<Vec<Point>> {
+pub(super) fn pieces(samples: &[f64], values: &[f64], (low, high): (f64, f64)) -> Vec<Vec<Point>> {
     let points: Vec<Point> = samples.iter().zip(values).map(|(s, v)| (s.log10(), *v)).collect();
     let mut pieces: Vec<Vec<Point>> = Vec::new();
     for run in points.split(|p| !drawable(p.1)) {
@@ -251,20 +237,11 @@ fn bands(samples: &[f64], band: &[(f64, f64)]) -> Vec<Vec<Point>> {
 /// The range that holds all but stray values: a share of `stray` of the curve's drawn length may fall out at either end,
 /// where it would stretch the range by more than a quarter. Values that are twenty times as far out as 90 % of all are
 /// not counted: on a logarithmic axis two wild points at the start can be a long stretch.
-fn core_range(samples: &[f64], values: &[f64], stray: f64) -> Option<(f64, f64)> {
-    let points: Vec<Point> = samples
-        .iter()
-        .zip(values)
-        .map(|(s, &v)| (s.log10(), v))
-        .filter(|(p, v)| drawable(*p) && drawable(*v))
-        .collect();
-    let mut weighted: Vec<(f64, f64)> = (0..points.len())
-        .map(|i| {
-            let before = points[i].0 - points[i.saturating_sub(1)].0;
-            let after = points[(i + 1).min(points.len() - 1)].0 - points[i].0;
-            (points[i].1, (before + after).max(1e-9))
-        })
-        .collect();
+pub(super) fn core_range(samples: &[f64], values: &[f64], stray: f64) -> Option<(f64, f64)> {
+    let points = samples.iter().zip(values).map(|(s, &v)| (s.log10(), v));
+    let points: Vec<Point> = points.filter(|point| drawable(point.1)).collect();
+    let weight = |i: usize| points[(i + 1).min(points.len() - 1)].0 - points[i.saturating_sub(1)].0;
+    let mut weighted: Vec<_> = points.iter().enumerate().map(|(i, point)| (point.1, weight(i).max(1e-9))).collect();
     weighted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let few = weighted.len() / 20;
     let (low, high) = (weighted.get(few)?.0, weighted.get(weighted.len() - 1 - few)?.0);
@@ -279,56 +256,6 @@ fn core_range(samples: &[f64], values: &[f64], stray: f64) -> Option<(f64, f64)>
         })
     };
     let (low, high) = (quantile(stray)?.0, quantile(1.0 - stray)?.0);
-    let (min, max) = (weighted.first()?.0, weighted.last()?.0);
     let slack = 0.25 * (high - low);
-    Some((if min >= low - slack { min } else { low - slack }, if max <= high + slack { max } else { high + slack }))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use proptest::prelude::*;
-
-    fn powers(exponents: impl Iterator<Item = f64>) -> Vec<f64> {
-        exponents.map(|x| 10f64.powf(x)).collect()
-    }
-
-    #[test]
-    fn gaps_break_and_edges_cut() {
-        let x = powers((0..7).map(f64::from));
-        let found = pieces(&x, &[0.5, 0.5, f64::NAN, 0.2, f64::INFINITY, 0.5, 1.5], (0.0, 1.0));
-        assert_eq!(found.len(), 3);
-        assert_eq!(found[1].len(), 1);
-        assert_eq!(*found[2].last().unwrap(), (5.5, 1.0));
-        let through = pieces(&x, &[-1.0, 3.0, 0.5, 0.5, 2.0, 2.0, 1.0], (0.0, 1.0));
-        assert_eq!(through.iter().map(Vec::len).collect::<Vec<_>>(), [2, 4, 2], "{through:?}");
-    }
-
-    #[test]
-    fn a_wild_start_does_not_set_the_range() {
-        let samples = powers((0..100).map(f64::from));
-        let mut values: Vec<f64> = (0..100).map(|i| -200.0 + f64::from(i)).collect();
-        values[0] = -1e6;
-        values[1] = f64::NAN;
-        let (low, high) = core_range(&samples, &values, 0.05).unwrap();
-        assert!(low > -230.0 && low < -190.0 && high == -101.0, "{low} {high}");
-        let samples: Vec<f64> = (1..=400).map(f64::from).collect();
-        let mut values: Vec<f64> = samples.iter().map(|s| -105.0 - 60.0 * s.powf(-0.5)).collect();
-        (values[0], values[1]) = (-5000.0, -3000.0);
-        let (low, high) = core_range(&samples, &values, 0.05).unwrap();
-        assert!(low > -150.0 && low <= -135.0 && high > -109.0, "{low} {high}");
-        assert_eq!(core_range(&[10.0], &[3.0], 0.05), Some((3.0, 3.0)));
-        assert_eq!(core_range(&[10.0], &[f64::NAN], 0.05), None);
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_leaves_the_range(y in prop::collection::vec(prop_oneof![Just(f64::NAN), -3.0..3.0f64, Just(1e100)], 0..40)) {
-            let x = powers((0..y.len()).map(|i| i as f64));
-            for (x, y) in pieces(&x, &y, (-1.0, 1.0)).into_iter().flatten() {
-                prop_assert!((-1.0..=1.0).contains(&y) && (0.0..=40.0).contains(&x));
-            }
-        }
-    }
+    Some((weighted.first()?.0.max(low - slack), weighted.last()?.0.min(high + slack)))
 }

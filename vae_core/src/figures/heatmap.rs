@@ -136,8 +136,7 @@ impl Heatmap {
             scene.title(&panel.title, (left + 0.5 * width, top - 13.0), theme::LABEL, panel_width - 40.0);
             let (x, y) = (Axis::places(self.columns.iter().cloned()), Axis::places(self.rows.iter().rev().cloned()));
             let (x_title, y_title) = ((self.x_label.as_str(), BELOW), (self.y_label.as_str(), before));
-            let grid = (false, false);
-            let mut chart = Frame { left, top, width, height, x, y, x_title, y_title, grid }.chart(&mut scene)?;
+            let mut chart = Frame { left, top, width, height, x, y, x_title, y_title }.chart(&mut scene)?;
             for ((row, column), &value) in panel.values.indexed_iter() {
                 let place = (column as f64, (self.rows.len() - 1 - row) as f64);
                 draw_cell(&mut chart, place, (cell_width, CELL), value, &scale, self.label(value))?;
@@ -214,51 +213,4 @@ fn draw_bar(scene: &Scene, [left, top, labels, height]: [f64; 4], scale: Axis) -
     let mut mesh = chart.configure_mesh();
     mesh.disable_mesh().set_all_tick_mark_size(quarters(3.0));
     mesh.axis_style(theme::INK.stroke_width(3)).label_style(style(theme::TICK, theme::INK)).draw().map_err(failed)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use ndarray::array;
-    use proptest::prelude::*;
-
-    fn heatmap(values: Array2<f64>) -> Heatmap {
-        let (rows, columns) = values.dim();
-        Heatmap::new("a").rows("M", 0..rows).columns("L", 0..columns).panel("train", values)
-    }
-
-    #[test]
-    fn values_are_printed_and_missing_ones_marked() {
-        let figure = heatmap(array![[1174.2, f64::NAN], [-5.0, 0.123]]).figure(Provenance::default()).unwrap();
-        for label in ["1174", "–", "−5.00", "0.123"] {
-            assert!(figure.svg.contains(&format!(">{label}<")), "{label}");
-        }
-        assert_eq!(figure.data["panels"][0]["values"][0][1], json!(null));
-    }
-
-    #[test]
-    fn wrong_input_is_a_typed_error() {
-        let draw = |h: Heatmap| h.figure(Provenance::default());
-        assert!(matches!(draw(Heatmap::new("a")), Err(Error::Figure { .. })));
-        assert!(matches!(draw(heatmap(Array2::zeros((0, 0)))), Err(Error::Figure { .. })));
-        assert!(matches!(draw(heatmap(array![[f64::NAN]])), Err(Error::Figure { .. })));
-        assert!(matches!(draw(heatmap(array![[1.0]]).panel("b", array![[1.0, 2.0]])), Err(Error::Shape { .. })));
-        assert!(matches!(draw(heatmap(Array2::zeros((1, 500)))), Err(Error::Figure { .. })));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(12))]
-        #[test]
-        fn any_values_draw(
-            first in -1e3..1e3f64,
-            rest in prop::collection::vec(prop_oneof![Just(3.0), proptest::num::f64::ANY], 0..5),
-            upright: bool,
-        ) {
-            let values: Vec<f64> = std::iter::once(first).chain(rest).collect();
-            let shape = if upright { (values.len(), 1) } else { (1, values.len()) };
-            let values = Array2::from_shape_vec(shape, values).unwrap();
-            prop_assert!(heatmap(values).figure(Provenance::default()).is_ok());
-        }
-    }
 }

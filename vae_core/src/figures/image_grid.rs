@@ -63,11 +63,7 @@ impl ImageGrid {
         let mut scene = Scene::new()?;
         let label_width = scene.face.widest(&self.row_labels, theme::LABEL);
         let left = (SIDE + if label_width > 0.0 { label_width + 8.0 } else { 0.0 }).ceil();
-        let natural = left + width + SIDE;
-        let title_width = scene.face.width(&self.heading.title, theme::TITLE) + 26.0;
-        // A narrow grid under a long title: as wide as a short line of text, the grid centred.
-        scene.width = natural.max(title_width.min(380.0));
-        let left = (left + 0.5 * (scene.width - natural)).floor();
+        let left = (left + self.heading.widen(&mut scene, left + width + SIDE)).floor();
         let top = self.heading.draw_title(&mut scene).ceil();
         for (row, label) in self.row_labels.iter().enumerate() {
             let middle = top + ZOOM * ((row * (self.height + GAP)) as f64 + 0.5 * self.height as f64);
@@ -77,8 +73,8 @@ impl ImageGrid {
         scene.height = top + height + 10.0;
         let data = json!({
             "kind": "image grid", "images": self.images.nrows(), "rows": rows, "columns": self.columns,
-            "image_height": self.height, "image_width": self.width,
-            "row_labels": self.row_labels, "column_labels": [],
+            "image_height": self.height, "image_width": self.width, "row_labels": self.row_labels,
+            "column_labels": [],
         });
         self.heading.render(scene, provenance, data)
     }
@@ -103,9 +99,7 @@ pub(crate) fn mosaic(
     if let Some(position) = images.iter().position(|v| v.is_nan()) {
         return Err(heading.error(format!("image {} holds a NaN", position / images.ncols())));
     }
-    let side = |count: usize, size: usize| {
-        size.checked_add(gap).and_then(|step| step.checked_mul(count)).map(|n| n - gap).filter(|&n| n <= LARGEST)
-    };
+    let side = |count: usize, size: usize| Some((size + gap).checked_mul(count)? - gap).filter(|&n| n <= LARGEST);
     let (Some(rows), Some(cols)) = (side(images.nrows().div_ceil(columns), height), side(columns, width)) else {
         return Err(heading.error(format!("the grid would have more than {LARGEST} pixels a side; draw fewer images")));
     };
@@ -117,59 +111,4 @@ pub(crate) fn mosaic(
         }
     }
     Ok(pixels)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use ndarray::array;
-    use proptest::prelude::*;
-
-    #[test]
-    fn images_stand_upright_in_reading_order() {
-        let images = array![[0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [1.0, -1.0, 9.0, 0.0, 0.0, 0.0], [0.5; 6]];
-        let pixels = mosaic(&Heading::new("a"), images.view(), (2, 3), 2, 1).unwrap();
-        assert_eq!(
-            pixels,
-            array![
-                [0, 51, 102, 255, 255, 0, 255],
-                [153, 204, 255, 255, 0, 0, 0],
-                [255, 255, 255, 255, 255, 255, 255],
-                [128, 128, 128, 255, 255, 255, 255],
-                [128, 128, 128, 255, 255, 255, 255],
-            ]
-        );
-    }
-
-    #[test]
-    fn wrong_input_is_a_typed_error() {
-        let draw = |images: Array2<f32>, shape, columns| {
-            ImageGrid::new("a", images, shape).columns(columns).figure(Provenance::default())
-        };
-        assert!(matches!(draw(Array2::zeros((0, 4)), (2, 2), 1), Err(Error::Figure { .. })));
-        assert!(matches!(draw(Array2::zeros((1, 4)), (2, 2), 0), Err(Error::Figure { .. })));
-        assert!(matches!(draw(Array2::zeros((1, 4)), (2, 3), 1), Err(Error::Shape { .. })));
-        assert!(matches!(draw(array![[0.0, f32::NAN]], (1, 2), 1), Err(Error::Figure { .. })));
-        assert!(matches!(draw(Array2::zeros((5000, 1)), (1, 1), 1), Err(Error::Figure { .. })));
-        let labels = ImageGrid::new("a", Array2::zeros((2, 1)), (1, 1)).row_labels(["x", "y"]);
-        assert!(matches!(labels.figure(Provenance::default()), Err(Error::Shape { .. })));
-    }
-
-    #[test]
-    fn long_labels_stay_in_their_places() {
-        let grid = ImageGrid::new("a", Array2::zeros((6, 20)), (5, 4)).columns(3);
-        let provenance = Provenance { dataset: "a-data-set-with-a-very-long-name ".repeat(4), ..Provenance::default() };
-        let grid = grid.row_labels(["a long label", "b"]);
-        assert!(grid.title("Incomprehensibilities ".repeat(5)).figure(provenance).is_ok());
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(10))]
-        #[test]
-        fn odd_grids_draw(n in 1usize..6, h in 1usize..5, w in 1usize..5, columns in 1usize..8) {
-            let grid = ImageGrid::new("a", Array2::from_elem((n, h * w), 0.5), (h, w)).columns(columns);
-            prop_assert!(grid.title("A rather long title for so small a grid").figure(Provenance::default()).is_ok());
-        }
-    }
 }

@@ -71,16 +71,13 @@ impl Manifold {
         let zoom = (560 / pixels.nrows()).max(1) as f64;
         let (width, height) = (zoom * pixels.ncols() as f64, zoom * pixels.nrows() as f64);
         let mut scene = Scene::new()?;
-        let title_width = scene.face.width(&self.heading.title, theme::TITLE) + 26.0;
-        let natural = LEFT + width + 22.0;
-        scene.width = natural.max(title_width.min(380.0));
-        let left = (LEFT + 0.5 * (scene.width - natural)).floor();
+        let left = (LEFT + self.heading.widen(&mut scene, LEFT + width + 22.0)).floor();
         let top = self.heading.draw_title(&mut scene).ceil();
         let z = self.prior.grid(n)?;
         let label = |(i, &z): (usize, &f64)| if labelled(i, n) { theme::fixed(z, 2) } else { String::new() };
         let places = || Axis::places(z.iter().enumerate().map(label));
-        let (x_title, y_title, grid) = (("z_{1}", BELOW), ("z_{2}", LEFT - 8.0), (false, false));
-        let frame = Frame { left, top, width, height, x: places(), y: places(), x_title, y_title, grid };
+        let (x_title, y_title) = (("z_{1}", BELOW), ("z_{2}", LEFT - 8.0));
+        let frame = Frame { left, top, width, height, x: places(), y: places(), x_title, y_title };
         frame.chart(&mut scene)?;
         scene.image(pixels, [left, top, width, height]);
         scene.height = frame.bottom() + BELOW + 4.0;
@@ -91,7 +88,7 @@ impl Manifold {
 
 /// Whether tile `i` of `n` bears a tick: at most six, symmetrically, the outermost among them, and the middle one
 /// where there is one.
-fn labelled(i: usize, n: usize) -> bool {
+pub(super) fn labelled(i: usize, n: usize) -> bool {
     let ticks = n.min(if n.is_multiple_of(2) { 6 } else { 5 });
     (0..ticks).any(|k| {
         let share = if ticks == 1 { 0.0 } else { k as f64 / (ticks - 1) as f64 };
@@ -100,50 +97,4 @@ fn labelled(i: usize, n: usize) -> bool {
         let tile = if share < 0.5 { (place - 1e-9).round() } else { place.round() };
         tile as usize == i
     })
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn the_grid_is_centred_and_its_axes_point_right_and_up() {
-        for n in [1, 2, 3, 10, 20] {
-            let z = manifold_latents(n).unwrap();
-            assert_eq!(z.dim(), (n * n, 2));
-            assert!(z.sum().abs() < 1e-4 * (n * n) as f32);
-            for k in 0..n * n {
-                // Turned by half a turn, the grid is its own mirror image.
-                for axis in 0..2 {
-                    assert!((z[[k, axis]] + z[[n * n - 1 - k, axis]]).abs() < 1e-6);
-                }
-            }
-            if n > 1 {
-                assert!(z[[0, 0]] < z[[n - 1, 0]] && z[[0, 1]] > z[[n * (n - 1), 1]]);
-                assert_eq!(z[[0, 1]], z[[n - 1, 1]]);
-            }
-        }
-        assert!(manifold_latents(0).is_err() && manifold_latents(1001).is_err());
-    }
-
-    #[test]
-    fn ticks_are_symmetric() {
-        for n in 1..40 {
-            let at: Vec<usize> = (0..n).filter(|&i| labelled(i, n)).collect();
-            assert_eq!((at[0], *at.last().unwrap()), (0, n - 1), "{n}");
-            assert!(at.len() <= 6 && at.len() >= n.min(5), "{n}: {at:?}");
-            assert!(at.iter().all(|i| at.contains(&(n - 1 - i))), "{n}: {at:?}");
-        }
-    }
-
-    #[test]
-    fn wrong_input_is_a_typed_error() {
-        let draw = |images, shape| Manifold::new("a", images, shape).figure(Provenance::default());
-        assert!(matches!(draw(Array2::zeros((3, 4)), (2, 2)), Err(Error::Shape { .. })));
-        assert!(matches!(draw(Array2::zeros((0, 4)), (2, 2)), Err(Error::Figure { .. })));
-        assert!(matches!(draw(Array2::zeros((4, 4)), (2, 3)), Err(Error::Shape { .. })));
-        assert!(draw(Array2::zeros((4, 6)), (2, 3)).is_ok());
-        assert!(draw(Array2::zeros((1, 1)), (1, 1)).is_ok());
-    }
 }

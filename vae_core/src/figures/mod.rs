@@ -1,7 +1,8 @@
 //! Figures: pure functions of stored results that show themselves in a notebook and export SVG, PNG and JSON.
 //!
 //! Each kind is a builder: `LearningCurves::new("fig5").title("…").curve(c).figure(provenance)?` is a [`Figure`];
-//! `fig.export()?` writes its files. plotters' SVG and bitmap backends draw; the font is part of the crate.
+//! `fig.export()?` writes its files. plotters draws charts, series and shapes onto `canvas`, which says what is ours; the
+//! font is part of the crate.
 
 mod axis;
 mod bars;
@@ -19,6 +20,8 @@ mod progress;
 mod run_curves;
 mod scene;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 pub mod theme;
 

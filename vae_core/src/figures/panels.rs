@@ -1,5 +1,7 @@
 //! Panels of learning curves that share a legend; one panel is a figure by itself.
 
+use std::collections::BTreeSet;
+
 use plotters::style::RGBColor;
 use serde_json::json;
 
@@ -105,9 +107,9 @@ impl Panels {
             let top = top + row as f64 * row_height;
             scene.title(&panel.heading.title, (left + 0.5 * width, top + 8.0), theme::LABEL, width + 24.0);
             let y_title = if column == 0 { (panel.y_label.as_str(), left - SIDE) } else { ("", labels) };
-            let (top, x_title, grid) = (top + title_height, (X_TITLE, BELOW), (true, true));
-            let mut chart = Frame { left, top, width, height, x, y, x_title, y_title, grid }.chart(&mut scene)?;
-            panel.draw(&mut chart, |label| colours.curve(label), |label| colours.reference(label))?;
+            let (top, x_title) = (top + title_height, (X_TITLE, BELOW));
+            let mut chart = Frame { left, top, width, height, x, y, x_title, y_title }.chart(&mut scene)?;
+            panel.draw(&mut chart, |label, reference| colours.of(label, reference))?;
         }
         let rows = self.panels.len().div_ceil(columns);
         let bottom = top + rows as f64 * row_height;
@@ -126,37 +128,40 @@ impl Panels {
     }
 }
 
-/// Colours by label, in order of first appearance.
-struct Colours {
+/// Labels in order of first appearance, which gives their colours.
+pub(super) struct Colours {
     curves: Vec<String>,
     references: Vec<String>,
 }
 
 impl Colours {
-    fn new(panels: &[LearningCurves]) -> Self {
-        let first = |labels: Vec<&String>| {
-            let new = |(i, label): (usize, &&String)| (!labels[..i].contains(label)).then(|| (*label).clone());
-            labels.iter().enumerate().filter_map(new).collect()
-        };
-        Self {
-            curves: first(panels.iter().flat_map(|p| p.curves.iter().map(|c| &c.label)).collect()),
-            references: first(panels.iter().flat_map(|p| p.references.iter().map(|r| &r.label)).collect()),
+    pub(super) fn new(panels: &[LearningCurves]) -> Self {
+        let (mut curves, mut references) = (Vec::new(), Vec::new());
+        for panel in panels {
+            curves.extend(panel.curves.iter().map(|c| c.label.clone()));
+            references.extend(panel.references.iter().map(|r| r.label.clone()));
+        }
+        for labels in [&mut curves, &mut references] {
+            let mut seen = BTreeSet::new();
+            labels.retain(|label| seen.insert(label.clone()));
+        }
+        Self { curves, references }
+    }
+
+    pub(super) fn of(&self, label: &str, reference: bool) -> RGBColor {
+        let place = |labels: &[String]| labels.iter().position(|l| l == label).unwrap_or(0);
+        if reference {
+            theme::reference_colour(place(&self.references))
+        } else {
+            theme::line_colour(place(&self.curves))
         }
     }
 
-    fn curve(&self, label: &str) -> RGBColor {
-        theme::line_colour(self.curves.iter().position(|l| l == label).unwrap_or(0))
-    }
-
-    fn reference(&self, label: &str) -> RGBColor {
-        theme::reference_colour(self.references.iter().position(|l| l == label).unwrap_or(0))
-    }
-
-    fn legend(&self, panels: &[LearningCurves]) -> Legend {
+    pub(super) fn legend(&self, panels: &[LearningCurves]) -> Legend {
         let line = |label: &str, colour, width, dashed| (Key::Line { colour, width, dashed }, label.to_owned());
         let named = self.curves.iter().filter(|label| !label.is_empty());
         let mut entries: Vec<_> =
-            named.map(|label| line(label, self.curve(label), theme::CURVE + 0.75, false)).collect();
+            named.map(|label| line(label, self.of(label, false), theme::CURVE + 0.75, false)).collect();
         let curves = || panels.iter().flat_map(|p| p.curves.iter());
         let references = || panels.iter().flat_map(|p| p.references.iter());
         if curves().any(|c| !c.train.is_empty()) || references().any(|r| !r.dashed) {
@@ -168,64 +173,8 @@ impl Colours {
         }
         entries.extend(self.references.iter().map(|label| {
             let all_dashed = references().filter(|r| r.label == *label).all(|r| r.dashed);
-            line(label, self.reference(label), theme::REFERENCE + 0.5, all_dashed)
+            line(label, self.of(label, true), theme::REFERENCE + 0.5, all_dashed)
         }));
         Legend(entries)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::super::axis::drawable;
-    use super::super::curves::Curve;
-    use super::*;
-    use crate::Error;
-    use proptest::prelude::*;
-
-    fn curve(values: &[f64]) -> Curve {
-        let samples = (0..values.len()).map(|i| 1e4 * (i + 1) as f64).collect();
-        Curve::new("a", samples, values.to_vec(), Vec::new())
-    }
-
-    #[test]
-    fn wrong_input_is_a_typed_error() {
-        let draw = |c: LearningCurves| c.figure(Provenance::default());
-        let short = Curve { train: vec![1.0], ..curve(&[1.0, 2.0]) };
-        assert!(matches!(draw(LearningCurves::new("a")), Err(Error::Figure { .. })));
-        assert!(matches!(draw(LearningCurves::new("a").curve(short)), Err(Error::Shape { .. })));
-        assert!(matches!(draw(LearningCurves::new("a").curve(curve(&[f64::NAN]))), Err(Error::Figure { .. })));
-        for samples in [vec![0.0, 1.0], vec![2.0, 1.0], vec![1.0, f64::NAN]] {
-            let c = Curve { samples, ..curve(&[1.0, 2.0]) };
-            assert!(matches!(draw(LearningCurves::new("a").curve(c)), Err(Error::Figure { .. })));
-        }
-        assert!(Panels::new("a").figure(Provenance::default()).is_err());
-    }
-
-    #[test]
-    fn a_label_has_one_colour_in_all_panels_and_one_legend_entry() {
-        let named = |l: &str| Curve { label: l.into(), ..curve(&[1.0, 2.0]) };
-        let panel = |a: &str, b: &str| LearningCurves::new("p").curve(named(a)).curve(named(b));
-        let panels = [panel("x", "y"), panel("y", "z")];
-        let colours = Colours::new(&panels);
-        assert_eq!(colours.curves, ["x", "y", "z"]);
-        assert_eq!(colours.curve("y"), theme::line_colour(1));
-        let labels: Vec<_> = colours.legend(&panels).0.into_iter().map(|(_, label)| label).collect();
-        assert_eq!(labels, ["x", "y", "z", "train"]);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(16))]
-        #[test]
-        fn any_values_draw_or_say_why_not(
-            values in prop::collection::vec(
-                prop_oneof![-200.0..-90.0f64, Just(-100.0), proptest::num::f64::ANY, Just(1e-300)], 1..8)
-        ) {
-            let finite = values.iter().any(|&v| drawable(v));
-            let band = values.iter().map(|v| (v - 1.0, v + 1.0)).collect();
-            let c = Curve { held_out: values.clone(), train_band: Some(band), ..curve(&values) };
-            let figure = LearningCurves::new("a").curve(c).figure(Provenance::default());
-            prop_assert_eq!(figure.is_ok(), finite);
-        }
     }
 }

@@ -36,8 +36,8 @@ impl Bitmap {
         Self { width, height, rgb }
     }
 
-    /// A PNG file of `zoom` pixels per CSS pixel: grey where the picture is; else in its 256 most frequent colours, a
-    /// third of the size, which changes only the rarest shades at the edges of lines and letters.
+    /// A PNG file of `zoom` pixels per CSS pixel: grey where the picture is; else in its 256 most frequent colours, half
+    /// the size, which changes only the rarest shades at the edges of lines and letters.
     pub(crate) fn encode(&self, zoom: f64) -> Result<Vec<u8>> {
         let grey = self.rgb.chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]);
         if grey {
@@ -49,7 +49,7 @@ impl Bitmap {
     }
 
     /// The 256 most frequent colours, and the nearest of them for each pixel.
-    fn indexed(&self) -> (Vec<[u8; 3]>, Vec<u8>) {
+    pub(super) fn indexed(&self) -> (Vec<[u8; 3]>, Vec<u8>) {
         // Whole runs of a colour at a time: most of a picture is paper.
         let runs = || self.rgb.as_chunks::<3>().0.chunk_by(|a, b| a == b);
         let mut counts: BTreeMap<[u8; 3], usize> = BTreeMap::new();
@@ -106,34 +106,4 @@ fn encode(
 /// The id is filled in by the figure.
 pub(crate) fn failed(reason: impl std::fmt::Display) -> Error {
     Error::Figure { id: String::new(), reason: reason.to_string() }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn shrinking_takes_means_and_grey_stays_grey() {
-        let full = Bitmap { width: 2, height: 2, rgb: [0, 255, 255, 0].iter().flat_map(|&g| [g; 3]).collect() };
-        let small = full.shrink(2);
-        assert_eq!((small.width, small.height, small.rgb.as_slice()), (1, 1, [128, 128, 128].as_slice()));
-        let file = full.encode(2.0).unwrap();
-        let reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
-        assert_eq!(reader.info().color_type, ColorType::Grayscale);
-        assert_eq!(reader.info().pixel_dims.unwrap().xppu, 7559);
-    }
-
-    #[test]
-    fn frequent_colours_stay_exact_and_rare_ones_move_little() {
-        let mut rgb = vec![[200, 0, 0]; 50];
-        rgb.extend((0..=255).map(|i| [0, i, 255 - i]));
-        let picture = Bitmap { width: rgb.len(), height: 1, rgb: rgb.concat() };
-        let (palette, pixels) = picture.indexed();
-        assert_eq!((palette.len(), palette[0]), (256, [200, 0, 0]));
-        for (pixel, index) in rgb.iter().zip(pixels) {
-            let drawn = palette[usize::from(index)];
-            assert!(pixel.iter().zip(drawn).all(|(a, b)| a.abs_diff(b) <= 1), "{pixel:?} {drawn:?}");
-        }
-    }
 }
