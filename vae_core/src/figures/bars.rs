@@ -1,13 +1,17 @@
-//! Grouped bars with error bars.
+//! Grouped bars with error bars. Their whiskers are ours: plotters' `ErrorBar` rings the mean, wider than a short bar.
 
+use plotters::element::{EmptyElement, PathElement, Rectangle, Text};
+use plotters::prelude::Color;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use serde::Serialize;
 use serde_json::json;
 
-use super::axis::{Axis, Frame, drawable};
+use super::axis::{Axis, Chart, Frame, drawable};
 use super::figure::{Figure, Heading, headed};
-use super::legend::{self, Entry, Key};
-use super::scene::Scene;
-use super::text::Anchor;
+use super::legend::{Key, Legend};
+use super::png::failed;
+use super::scene::{Scene, dashes, quarters, style};
+use super::text::LINE;
 use super::theme;
 use crate::runs::provenance::Provenance;
 use crate::{Error, Result};
@@ -21,7 +25,7 @@ struct Series {
 }
 
 /// Groups of bars on a common zero line, with reference lines across.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Bars {
     heading: Heading,
     x_label: String,
@@ -35,15 +39,7 @@ pub struct Bars {
 impl Bars {
     /// No bars yet; files are named `id`.
     pub fn new(id: impl Into<String>) -> Self {
-        Self {
-            heading: Heading::new(id),
-            x_label: String::new(),
-            y_label: String::new(),
-            groups: Vec::new(),
-            decimals: None,
-            series: Vec::new(),
-            references: Vec::new(),
-        }
+        Self { heading: Heading::new(id), ..Self::default() }
     }
 
     headed!();
@@ -94,19 +90,13 @@ impl Bars {
             return Err(self.heading.error("there is nothing to draw; bars need groups and a series"));
         }
         for s in &self.series {
-            let wrong = |found| {
+            if let Some(found) = [Some(&s.values), s.errors.as_ref()].into_iter().flatten().find(|v| v.len() != n) {
                 let shape = |n| format!("{n} (series {:?})", s.label);
-                Err(Error::Shape { what: "values, one per group", expected: shape(n), found: shape(found) })
-            };
-            if s.values.len() != n {
-                return wrong(s.values.len());
+                let (expected, found) = (shape(n), shape(found.len()));
+                return Err(Error::Shape { what: "values, one per group", expected, found });
             }
-            match &s.errors {
-                Some(errors) if errors.len() != n => return wrong(errors.len()),
-                Some(errors) if errors.iter().any(|&e| e < 0.0) => {
-                    return Err(self.heading.error(format!("series {:?} has a negative error bar", s.label)));
-                }
-                _ => {}
+            if s.errors.iter().flatten().any(|&e| e < 0.0) {
+                return Err(self.heading.error(format!("series {:?} has a negative error bar", s.label)));
             }
         }
         if !self.series.iter().flat_map(|s| &s.values).any(|&v| drawable(v)) {
@@ -136,7 +126,8 @@ impl Bars {
         let (low, high) = all.fold((0.0f64, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));
         // Room for the values at the ends of the bars.
         let room = 0.08 * (high - low);
-        Axis::linear(if low < 0.0 { low - room } else { low }, if high > 0.0 { high + room } else { high })
+        let (low, high) = (if low < 0.0 { low - room } else { low }, if high > 0.0 { high + room } else { high });
+        Axis::linear(low, high, 0.0, 9)
     }
 
     /// Draws the bars.
@@ -144,65 +135,50 @@ impl Bars {
     /// # Errors
     /// If there are no groups or series, numbers of values differ, no value is finite, or an error bar is negative.
     pub fn figure(self, provenance: Provenance) -> Result<Figure> {
-        const SIDE: f64 = 14.0;
+        const SIDE: f64 = 12.0;
         const WIDEST: f64 = 860.0;
         const HEIGHT: f64 = 270.0;
         self.check()?;
-        let mut scene = Scene::new(1.0, 1.0)?;
-        let labels = self.series.iter().flat_map(|s| &s.values).filter(|&&v| drawable(v)).map(|&v| self.label(v));
-        let label_width = labels.map(|l| scene.face.width(&l, theme::NOTE)).fold(0.0, f64::max);
+        let mut scene = Scene::new()?;
+        let values = self.series.iter().flat_map(|s| &s.values).filter(|&&v| drawable(v));
+        let labels: Vec<String> = values.map(|&v| self.label(v)).collect();
         let (groups, bars) = (self.groups.len() as f64, self.series.len() as f64);
         // Bars wide enough for their values; where these do not fit, narrower ones without values.
-        let natural = (label_width + 4.0).max(22.0);
+        let natural = (scene.face.widest(&labels, theme::NOTE) + 4.0).max(22.0);
         let between = |bar: f64| (0.8 * bar).max(1.0);
         let printed = groups * (bars * natural + between(natural)) <= WIDEST;
         let bar = if printed { natural } else { (WIDEST / groups / (bars + 0.8)).clamp(1.0, natural) };
-        let step = bars * bar + between(bar);
-        let group_width = self.groups.iter().map(|l| scene.face.width(l, theme::TICK)).fold(0.0, f64::max) + 10.0;
-        let width = (groups * step).max(380.0).max((groups * group_width).min(WIDEST));
+        let group_width = scene.face.widest(&self.groups, theme::TICK) + 10.0;
+        let width = (groups * (bars * bar + between(bar))).max(380.0).max((groups * group_width).min(WIDEST));
         let step = width / groups;
         let bar = if printed { (step / (bars + 0.8)).clamp(bar, 48.0_f64.max(bar)) } else { bar };
 
-        let y = self.y_axis();
-        let left = SIDE + 20.0 + Frame::y_label_width(&scene, &y, HEIGHT).min(120.0);
-        let entries = self.legend();
-        scene.width = (left + width + SIDE + 4.0).max(legend::column_width(&scene, &entries) + 2.0 * SIDE);
+        let names = self.group_labels(&scene, step);
+        let lines = names.iter().map(|name| name.lines().count()).max().unwrap_or(1).max(1) as f64;
+        let below = 23.0 + LINE * theme::TICK * lines;
+        let (x, y) = (Axis::places(names), self.y_axis());
+        let left = SIDE + 22.0 + y.label_width(&scene).min(120.0);
+        let legend = self.legend();
+        scene.width = (left + width + SIDE + 6.0).max(legend.width(&scene) + 2.0 * SIDE);
         let top = self.heading.draw_title(&mut scene);
-        let frame = Frame { left, top, width, height: HEIGHT, x: Axis::linear(0.0, groups), y };
-        frame.draw_y(&mut scene);
+        let (x_title, y_title) = ((self.x_label.as_str(), below), (self.y_label.as_str(), left - SIDE));
+        let frame = Frame { left, top, width, height: HEIGHT, x, y, x_title, y_title };
+        let mut chart = frame.chart(&mut scene)?;
         for (index, series) in self.series.iter().enumerate() {
             for (group, &value) in series.values.iter().enumerate() {
-                let x = left + group as f64 * step + 0.5 * (step - bars * bar) + index as f64 * bar;
+                let x = group as f64 + 0.5 + (index as f64 - 0.5 * bars) * bar / step;
                 let label = printed.then(|| self.label(value));
-                draw_bar(&mut scene, &frame, (x, bar), (value, series.error(group)), index, label);
+                draw_bar(&mut chart, [x, x + bar / step], bar, (value, series.error(group)), index, label)?;
             }
         }
-        let (_, zero) = frame.at(0.0, 0.0);
-        scene.line(vec![(left, zero), (frame.right(), zero)], theme::INK, 1.0);
+        let across = |value: f64| vec![(0.0, value), (groups, value)];
+        chart.draw_series([PathElement::new(across(0.0), theme::INK.stroke_width(4))]).map_err(failed)?;
         for (index, (_, value)) in self.references.iter().enumerate() {
-            let (_, y) = frame.at(0.0, *value);
-            let colour = theme::REFERENCES[index % theme::REFERENCES.len()];
-            scene.dashed(&[(left, y), (frame.right(), y)], colour, theme::REFERENCE);
+            let line = dashes(across(*value), theme::reference_colour(index), theme::REFERENCE);
+            chart.draw_series([line]).map_err(failed)?;
         }
-        let middle = |group: usize| left + (group as f64 + 0.5) * step;
-        let mut bottom = frame.bottom() + 21.0;
-        if step >= 40.0 {
-            for (group, label) in self.groups.iter().enumerate() {
-                let top = (middle(group), frame.bottom() + 6.5);
-                bottom = bottom.max(scene.paragraph(label, top, step - 6.0, theme::TICK, theme::INK));
-            }
-        } else {
-            for group in labelled(&scene, &self.groups, step) {
-                let at = (middle(group), frame.bottom() + 12.0);
-                scene.text(&self.groups[group], at, theme::TICK, theme::INK, Anchor::Middle);
-            }
-        }
-        let at = (left + 0.5 * width, bottom + 10.0);
-        scene.title(&self.x_label, at, theme::LABEL, width + 24.0);
-        scene.upward(&self.y_label, (SIDE + 4.0, top + 0.5 * HEIGHT), theme::LABEL, HEIGHT);
-        let (legend_top, legend_width) = (bottom + 23.0, scene.width - 2.0 * SIDE);
-        legend::draw(&mut scene, &entries, SIDE, legend_top, legend_width);
-        scene.height = legend_top + legend::height(&scene, &entries, legend_width) + 6.0;
+        let (legend_top, legend_width) = (frame.bottom() + below + 4.0, scene.width - 2.0 * SIDE);
+        scene.height = legend.draw(&mut scene, SIDE, legend_top, legend_width)? + 6.0;
         let references: Vec<_> = self.references.iter().map(|(l, v)| json!({"label": l, "value": v})).collect();
         let data = json!({
             "kind": "bars", "x": self.x_label, "y": self.y_label, "groups": self.groups, "series": self.series,
@@ -211,15 +187,30 @@ impl Bars {
         self.heading.render(scene, provenance, data)
     }
 
-    fn legend(&self) -> Vec<Entry> {
+    fn legend(&self) -> Legend {
         let named = self.series.iter().enumerate().filter(|(_, s)| !s.label.is_empty());
-        let bars =
-            named.map(|(i, s)| Entry { key: Key::Box { colour: theme::line_colour(i) }, label: s.label.clone() });
-        let lines = self.references.iter().enumerate().map(|(i, (label, _))| {
-            let colour = theme::REFERENCES[i % theme::REFERENCES.len()];
-            Entry { key: Key::Line { colour, width: theme::REFERENCE, dashed: true }, label: label.clone() }
-        });
-        bars.chain(lines).collect()
+        let bars = named.map(|(i, s)| (Key::Box { colour: theme::line_colour(i) }, s.label.clone()));
+        let line = |i| Key::Line { colour: theme::reference_colour(i), width: theme::REFERENCE, dashed: true };
+        Legend(bars.chain(self.references.iter().enumerate().map(|(i, r)| (line(i), r.0.clone()))).collect())
+    }
+
+    /// What is written below each group `step` pixels wide: its label in lines; where they are too narrow for that, only
+    /// the labels at a round stride, as far as they fit.
+    pub(super) fn group_labels(&self, scene: &Scene, step: f64) -> Vec<String> {
+        if step >= 40.0 {
+            return self.groups.iter().map(|l| scene.face.wrap(l, theme::TICK, step - 6.0).join("\n")).collect();
+        }
+        let needed = (scene.face.widest(&self.groups, theme::TICK) + 5.0) / step;
+        let stride =
+            (0..9).flat_map(|d| [1, 2, 5].map(|k| k * 10u64.pow(d))).find(|&s| s as f64 >= needed).unwrap_or(1);
+        let mut free_from = 0.0;
+        let written = |(i, label): (usize, &String)| {
+            // Whole numbers are written where they are round, other labels from the first on.
+            let round = label.parse().unwrap_or(i as u64).is_multiple_of(stride) && i as f64 >= free_from;
+            free_from = if round { i as f64 + needed } else { free_from };
+            if round { label.clone() } else { String::new() }
+        };
+        self.groups.iter().enumerate().map(written).collect()
     }
 }
 
@@ -233,117 +224,38 @@ impl Series {
     }
 }
 
-/// The groups whose labels are written: all if they fit, else those at a round stride.
-fn labelled(scene: &Scene, groups: &[String], step: f64) -> Vec<usize> {
-    let widest = groups.iter().map(|l| scene.face.width(l, theme::TICK)).fold(0.0, f64::max);
-    let needed = ((widest + 5.0) / step).ceil() as u64;
-    if needed <= 1 {
-        return (0..groups.len()).collect();
-    }
-    let stride = (0..18).flat_map(|d| [1, 2, 5].map(|k| k * 10u64.pow(d))).find(|&s| s >= needed).unwrap_or(needed);
-    // Whole numbers are written where they are round, other labels from the first on.
-    let numbers: Option<Vec<u64>> = groups.iter().map(|l| l.parse().ok()).collect();
-    let place = |group: usize| numbers.as_ref().map_or(group as u64, |n| n[group]);
-    let written: Vec<usize> = (0..groups.len()).filter(|&g| place(g).is_multiple_of(stride)).collect();
-    let apart = written.windows(2).all(|w| (w[1] - w[0]) as u64 >= needed);
-    if apart && !written.is_empty() { written } else { (0..groups.len()).step_by(stride as usize).collect() }
-}
-
 fn draw_bar(
-    scene: &mut Scene,
-    frame: &Frame,
-    (x, width): (f64, f64),
+    chart: &mut Chart,
+    [from, to]: [f64; 2],
+    width: f64,
     (value, error): (f64, f64),
     index: usize,
     label: Option<String>,
-) {
-    let middle = x + 0.5 * width;
-    let y_of = |v: f64| frame.at(0.0, v).1;
+) -> Result<()> {
+    let middle = 0.5 * (from + to);
+    let centred = |size, v_pos| style(size, theme::INK).pos(Pos::new(HPos::Center, v_pos));
     if !drawable(value) {
-        if label.is_some() {
-            scene.text("–", (middle, y_of(0.0) - 9.0), theme::LABEL, theme::INK, Anchor::Middle);
-        }
-        return;
+        let dash = Text::new(label.map_or("", |_| "–"), (0, quarters(-9.0)), centred(theme::LABEL, VPos::Center));
+        return chart.draw_series([EmptyElement::at((middle, 0.0)) + dash]).map(|_| ()).map_err(failed);
     }
-    let (top, bottom) = (y_of(value.max(0.0)), y_of(value.min(0.0)));
-    let gap = if width > 6.0 { 1.0 } else { 0.0 };
-    scene.rect([x + 0.5 * gap, top, width - gap, bottom - top], theme::line_colour(index));
+    let mut bar = Rectangle::new([(from, value.max(0.0)), (to, value.min(0.0))], theme::line_colour(index).filled());
+    let gap = if width > 6.0 { 2 } else { 0 };
+    bar.set_margin(0, 0, gap, gap);
+    chart.draw_series([bar]).map_err(failed)?;
     if error > 0.0 {
-        let (high, low) = (y_of(value + error), y_of(value - error));
-        let cap = (0.2 * width).min(4.0);
-        scene.line(vec![(middle, high), (middle, low)], theme::INK, 1.0);
-        for y in [high, low] {
-            scene.line(vec![(middle - cap, y), (middle + cap, y)], theme::INK, 1.0);
-        }
+        let (ends, cap) = ([value - error, value + error], quarters((0.2 * width).min(4.0)));
+        let ink = theme::INK.stroke_width(4);
+        chart.draw_series([PathElement::new(ends.map(|y| (middle, y)), ink)]).map_err(failed)?;
+        let caps = ends.map(|y| EmptyElement::at((middle, y)) + PathElement::new([(-cap, 0), (cap, 0)], ink));
+        chart.draw_series(caps).map_err(failed)?;
     }
     if let Some(label) = label {
-        let y = if value < 0.0 { y_of(value - error) + 8.0 } else { y_of(value + error) - 8.0 };
+        let (end, y) = if value < 0.0 { (value - error, 8.0) } else { (value + error, -8.0) };
         // A patch of paper, so that no grid line crosses the value.
-        let half = 0.5 * scene.face.width(&label, theme::NOTE) + 1.0;
-        scene.rect([middle - half, y - 5.0, 2.0 * half, 10.0], theme::PAPER);
-        scene.text(label, (middle, y), theme::NOTE, theme::INK, Anchor::Middle);
+        let (half, y) = (quarters(0.5 * width - 1.0), quarters(y));
+        let patch = Rectangle::new([(-half, y - 20), (half, y + 20)], theme::PAPER.filled());
+        let text = Text::new(label, (0, y), centred(theme::NOTE, VPos::Center));
+        chart.draw_series([EmptyElement::at((middle, end)) + patch + text]).map_err(failed)?;
     }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn wrong_input_is_a_typed_error() {
-        let draw = |b: Bars| b.figure(Provenance::default());
-        let bars = || Bars::new("a").groups("N_{z}", [2, 10]);
-        assert!(matches!(draw(Bars::new("a")), Err(Error::Figure { .. })));
-        assert!(matches!(draw(bars().series("x", vec![1.0])), Err(Error::Shape { .. })));
-        let short = bars().series_with_errors("x", vec![1.0, 2.0], vec![1.0]);
-        assert!(matches!(draw(short), Err(Error::Shape { .. })));
-        let negative = bars().series_with_errors("x", vec![1.0, 2.0], vec![1.0, -1.0]);
-        assert!(matches!(draw(negative), Err(Error::Figure { .. })));
-        assert!(matches!(draw(bars().series("x", vec![f64::NAN; 2])), Err(Error::Figure { .. })));
-        let reference = bars().series("x", vec![1.0, 2.0]).reference("r", f64::NAN);
-        assert!(matches!(draw(reference), Err(Error::Figure { .. })));
-    }
-
-    #[test]
-    fn long_labels_stay_in_their_places() {
-        let long = "a label that is far longer than anybody should make it, and then some words";
-        let bars = Bars::new("a").groups(long, [long, "b", "c"]).y_label(long).title(long);
-        let bars = bars.series(long.repeat(2), vec![1.0, -2.0, 3.0]).reference(long, 1.0);
-        assert!(bars.figure(Provenance::default()).is_ok());
-    }
-
-    #[test]
-    fn group_labels_stand_at_round_numbers_where_they_do_not_fit() {
-        let scene = Scene::new(1.0, 1.0).unwrap();
-        let labels = |range: std::ops::Range<u32>| range.map(|i| i.to_string()).collect::<Vec<_>>();
-        assert_eq!(labelled(&scene, &labels(0..3), 50.0), [0, 1, 2]);
-        assert_eq!(labelled(&scene, &labels(1..31), 2.5), [9, 19, 29]);
-        let words: Vec<String> = (0..5).map(|i| format!("w{i}")).collect();
-        assert_eq!(labelled(&scene, &words, 12.0), [0, 2, 4]);
-    }
-
-    #[test]
-    fn many_narrow_bars_go_without_values() {
-        let many = Bars::new("a").groups("dimension", 0..200).series("KL", vec![0.5; 200]);
-        let figure = many.figure(Provenance::default()).unwrap();
-        assert!(!figure.svg.contains(">\n0.500\n<"));
-        let few = Bars::new("a").groups("dimension", 0..2).series("KL", vec![0.5; 2]);
-        assert!(few.figure(Provenance::default()).unwrap().svg.contains(">\n0.500\n<"));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(12))]
-        #[test]
-        fn any_values_draw(
-            first in -1e3..1e3f64,
-            rest in prop::collection::vec(prop_oneof![Just(0.0), proptest::num::f64::ANY], 0..6),
-        ) {
-            let values: Vec<f64> = std::iter::once(first).chain(rest).collect();
-            let errors = values.iter().map(|v| v.abs()).collect();
-            let bars = Bars::new("a").groups("", 0..values.len()).series_with_errors("x", values, errors);
-            prop_assert!(bars.reference("r", 1.0).figure(Provenance::default()).is_ok());
-        }
-    }
+    Ok(())
 }

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use plotters::style::text_anchor::HPos;
 use serde_json::{Value, json};
 
+use super::canvas::SCALE;
 use super::paths::figures_dir;
 use super::scene::Scene;
-use super::text::{Anchor, plain};
+use super::text::plain;
 use super::theme;
 use crate::runs::provenance::Provenance;
 use crate::{Error, Result};
@@ -42,14 +44,8 @@ pub struct Figure {
 
 impl fmt::Debug for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Figure {} ({}, svg {} kB, png {} kB)",
-            self.id,
-            self.title,
-            self.svg.len() / 1000,
-            self.png.len() / 1000
-        )
+        let (svg, png) = (self.svg.len() / 1000, self.png.len() / 1000);
+        write!(f, "Figure {} ({}, svg {svg} kB, png {png} kB)", self.id, self.title)
     }
 }
 
@@ -89,10 +85,17 @@ impl Heading {
         Error::Figure { id: self.id.clone(), reason: reason.into() }
     }
 
+    /// Makes a narrow drawing as wide as a short line of its title; returns how far the rest moves to stay centred.
+    pub(crate) fn widen(&self, scene: &mut Scene, width: f64) -> f64 {
+        let title = scene.face.width(&self.title, theme::TITLE) + 26.0;
+        scene.width = width.max(title.min(380.0));
+        0.5 * (scene.width - width)
+    }
+
     /// Draws the title over the full width; returns where the rest begins.
     pub(crate) fn draw_title(&self, scene: &mut Scene) -> f64 {
         let width = scene.width;
-        scene.paragraph(&self.title, (0.5 * width, 12.0), width - 24.0, theme::TITLE, theme::INK) + 6.0
+        scene.paragraph(&self.title, (0.5 * width, 12.0), width - 24.0, theme::TITLE) + 6.0
     }
 
     /// Renders `scene`, with the data set named below it.
@@ -107,7 +110,7 @@ impl Heading {
             let note = format!("data: {data_note}");
             for line in scene.face.wrap(&note, theme::NOTE, scene.width - 20.0) {
                 let at = (scene.width - 10.0, scene.height + 5.0);
-                scene.text(line, at, theme::NOTE, theme::FAINT_INK, Anchor::End);
+                scene.text(&line, at, theme::NOTE, theme::FAINT_INK, HPos::Right);
                 scene.height += 16.0;
             }
         }
@@ -117,10 +120,9 @@ impl Heading {
             Error::Figure { id, reason } if id.is_empty() => self.error(reason),
             other => other,
         };
-        let svg = scene.to_svg().map_err(of_this_figure)?;
-        let (small, large) = scene.to_bitmaps().map_err(of_this_figure)?;
-        let (inline_png, png) =
-            (small.encode(1.0).map_err(of_this_figure)?, large.encode(2.0).map_err(of_this_figure)?);
+        let (svg, bitmap) = (scene.to_svg().map_err(of_this_figure)?, scene.to_bitmap().map_err(of_this_figure)?);
+        let png = |zoom: u32| bitmap.shrink((SCALE / zoom) as usize).encode(f64::from(zoom)).map_err(of_this_figure);
+        let (inline_png, png) = (png(1)?, png(2)?);
         let title = plain(&self.title);
         let caption = match (plain(&self.caption), data_note.is_empty()) {
             (caption, true) => caption,
@@ -166,9 +168,8 @@ impl Figure {
     /// # Errors
     /// If a file cannot be written.
     pub fn export_to(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        let json = self
-            .record()
-            .map_err(|e| Error::Figure { id: self.id.clone(), reason: format!("its JSON cannot be written: {e}") })?;
+        let unwritten = |e| Heading::new(&self.id).error(format!("its JSON cannot be written: {e}"));
+        let json = self.record().map_err(unwritten)?;
         [("svg", self.svg.as_bytes()), ("png", self.png.as_slice()), ("json", json.as_bytes())]
             .into_iter()
             .map(|(extension, bytes)| {
@@ -180,67 +181,10 @@ impl Figure {
 
     /// The JSON file: laid out for reading, but for the plotted numbers, which fill one line.
     fn record(&self) -> serde_json::Result<String> {
-        let head = json!({
-            "id": self.id,
-            "title": self.title,
-            "caption": self.caption,
-            "provenance": self.provenance,
-        });
+        let Self { id, title, caption, provenance, .. } = self;
+        let head = json!({"id": id, "title": title, "caption": caption, "provenance": provenance});
         let head = serde_json::to_string_pretty(&head)?;
         let data = serde_json::to_string(&self.data)?;
         Ok(format!("{},\n  \"data\": {data}\n}}\n", head.strip_suffix("\n}").unwrap_or(&head)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn figure(id: &str) -> Result<Figure> {
-        let heading = Heading { id: id.into(), title: "N_{z}".into(), caption: "Made up.".into() };
-        let provenance = Provenance { dataset: "synthetic digits".into(), seeds: vec![3], ..Provenance::default() };
-        heading.render(Scene::new(160.0, 50.0)?, provenance, json!({"values": [1.0, f64::NAN]}))
-    }
-
-    #[test]
-    fn the_bundle_follows_the_kernels_protocol() {
-        let mut figure = figure("a").unwrap();
-        let bundle = figure.display_bundle();
-        let begins: Vec<_> = bundle.lines().filter_map(|l| l.strip_prefix("EVCXR_BEGIN_CONTENT ")).collect();
-        assert_eq!(begins, ["image/svg+xml", "image/png", "text/plain"]);
-        assert_eq!(bundle.lines().filter(|l| *l == "EVCXR_END_CONTENT").count(), 3);
-        assert!(
-            bundle.ends_with(
-                "EVCXR_BEGIN_CONTENT text/plain\nN_z\nMade up. Data: synthetic digits.\nEVCXR_END_CONTENT\n"
-            )
-        );
-        let mut lines = bundle.lines().skip_while(|l| !l.ends_with("image/png"));
-        let png = BASE64_STANDARD.decode(lines.nth(1).unwrap()).unwrap();
-        assert_eq!(png, figure.inline_png);
-        figure.svg = " ".repeat(LARGEST_INLINE_SVG + 1);
-        assert!(!figure.display_bundle().contains("image/svg"));
-        assert!(format!("{figure:?}").len() < 100);
-    }
-
-    #[test]
-    fn exports_three_files_that_say_where_they_come_from() {
-        let folder = tempfile::tempdir().unwrap();
-        let figure = figure("fig-1_a").unwrap();
-        let paths = figure.export_to(&folder.path().join("deep")).unwrap();
-        assert_eq!(paths.len(), 3);
-        assert!(figure.svg.contains("data: synthetic digits"));
-        let record: Value = serde_json::from_slice(&std::fs::read(&paths[2]).unwrap()).unwrap();
-        assert_eq!(record["provenance"]["seeds"], json!([3]));
-        assert_eq!(record["data"]["values"], json!([1.0, null]));
-        let reader = png::Decoder::new(std::io::Cursor::new(std::fs::read(&paths[1]).unwrap())).read_info().unwrap();
-        assert_eq!((reader.info().width, reader.info().height), (320, 132));
-    }
-
-    #[test]
-    fn ids_that_could_leave_the_folder_are_refused() {
-        for id in ["", "../x", "a b", "Ä", "A", &"a".repeat(101)] {
-            assert!(matches!(figure(id), Err(Error::Figure { .. })), "{id}");
-        }
     }
 }

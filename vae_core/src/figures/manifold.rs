@@ -3,10 +3,10 @@
 use ndarray::Array2;
 use serde_json::json;
 
+use super::axis::{Axis, Frame};
 use super::figure::{Figure, Heading, headed};
 use super::image_grid::mosaic;
-use super::scene::{Mark, Scene};
-use super::text::Anchor;
+use super::scene::Scene;
 use super::theme;
 use crate::priors::PriorConfig;
 use crate::runs::provenance::Provenance;
@@ -37,23 +37,16 @@ pub struct Manifold {
     images: Array2<f32>,
     height: usize,
     width: usize,
-    zoom: Option<usize>,
     prior: PriorConfig,
 }
 
 impl Manifold {
     /// `images [n · n, height · width]` in [0, 1], decoded from [`manifold_latents`]`(n)`; files are named `id`.
     pub fn new(id: impl Into<String>, images: Array2<f32>, (height, width): (usize, usize)) -> Self {
-        Self { heading: Heading::new(id), images, height, width, zoom: None, prior: PriorConfig::default() }
+        Self { heading: Heading::new(id), images, height, width, prior: PriorConfig::default() }
     }
 
     headed!();
-
-    /// Side of a drawn pixel; by default the grid is about 560 pixels high.
-    pub fn zoom(mut self, zoom: usize) -> Self {
-        self.zoom = Some(zoom);
-        self
-    }
 
     /// The prior whose quantiles the latents are, if they come from [`manifold_latents_of`].
     pub fn prior(mut self, prior: PriorConfig) -> Self {
@@ -67,35 +60,27 @@ impl Manifold {
     /// If the number of images is no square, their shape does not fit, or a pixel is NaN.
     pub fn figure(self, provenance: Provenance) -> Result<Figure> {
         const LEFT: f64 = 70.0;
+        const BELOW: f64 = 39.0;
         let n = self.images.nrows().isqrt();
         if n * n != self.images.nrows() {
             let found = format!("{} images", self.images.nrows());
             return Err(Error::Shape { what: "manifold", expected: "n × n images".into(), found });
         }
         let pixels = mosaic(&self.heading, self.images.view(), (self.height, self.width), n, 0)?;
-        let zoom = self.zoom.unwrap_or(560 / pixels.nrows()).max(1) as f64;
+        // About 560 pixels high.
+        let zoom = (560 / pixels.nrows()).max(1) as f64;
         let (width, height) = (zoom * pixels.ncols() as f64, zoom * pixels.nrows() as f64);
-        let mut scene = Scene::new(1.0, 1.0)?;
-        let title_width = scene.face.width(&self.heading.title, theme::TITLE) + 26.0;
-        let natural = LEFT + width + 22.0;
-        scene.width = natural.max(title_width.min(380.0));
-        let left = (LEFT + 0.5 * (scene.width - natural)).floor();
+        let mut scene = Scene::new()?;
+        let left = (LEFT + self.heading.widen(&mut scene, LEFT + width + 22.0)).floor();
         let top = self.heading.draw_title(&mut scene).ceil();
-        let bottom = top + height;
         let z = self.prior.grid(n)?;
-        for (i, &value) in z.iter().enumerate().filter(|(i, _)| labelled(*i, n)) {
-            let label = theme::fixed(value, 2);
-            let share = (i as f64 + 0.5) / n as f64;
-            let (x, y) = (left + share * width, bottom - share * height);
-            scene.line(vec![(x, bottom), (x, bottom + 4.0)], theme::INK, 0.75);
-            scene.text(label.as_str(), (x, bottom + 13.0), theme::TICK, theme::INK, Anchor::Middle);
-            scene.line(vec![(left - 4.0, y), (left, y)], theme::INK, 0.75);
-            scene.text(label, (left - 7.0, y), theme::TICK, theme::INK, Anchor::End);
-        }
-        scene.text("z_{1}", (left + 0.5 * width, bottom + 31.0), theme::LABEL, theme::INK, Anchor::Middle);
-        scene.upward("z_{2}", (left - 54.0, top + 0.5 * height), theme::LABEL, height);
-        scene.marks.push(Mark::Image { pixels, at: [left, top, width, height] });
-        scene.height = bottom + 42.0;
+        let label = |(i, &z): (usize, &f64)| if labelled(i, n) { theme::fixed(z, 2) } else { String::new() };
+        let places = || Axis::places(z.iter().enumerate().map(label));
+        let (x_title, y_title) = (("z_{1}", BELOW), ("z_{2}", LEFT - 8.0));
+        let frame = Frame { left, top, width, height, x: places(), y: places(), x_title, y_title };
+        frame.chart(&mut scene)?;
+        scene.image(pixels, [left, top, width, height]);
+        scene.height = frame.bottom() + BELOW + 4.0;
         let data = json!({"kind": "manifold", "z": z, "image_height": self.height, "image_width": self.width});
         self.heading.render(scene, provenance, data)
     }
@@ -103,7 +88,7 @@ impl Manifold {
 
 /// Whether tile `i` of `n` bears a tick: at most six, symmetrically, the outermost among them, and the middle one
 /// where there is one.
-fn labelled(i: usize, n: usize) -> bool {
+pub(super) fn labelled(i: usize, n: usize) -> bool {
     let ticks = n.min(if n.is_multiple_of(2) { 6 } else { 5 });
     (0..ticks).any(|k| {
         let share = if ticks == 1 { 0.0 } else { k as f64 / (ticks - 1) as f64 };
@@ -112,50 +97,4 @@ fn labelled(i: usize, n: usize) -> bool {
         let tile = if share < 0.5 { (place - 1e-9).round() } else { place.round() };
         tile as usize == i
     })
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn the_grid_is_centred_and_its_axes_point_right_and_up() {
-        for n in [1, 2, 3, 10, 20] {
-            let z = manifold_latents(n).unwrap();
-            assert_eq!(z.dim(), (n * n, 2));
-            assert!(z.sum().abs() < 1e-4 * (n * n) as f32);
-            for k in 0..n * n {
-                // Turned by half a turn, the grid is its own mirror image.
-                for axis in 0..2 {
-                    assert!((z[[k, axis]] + z[[n * n - 1 - k, axis]]).abs() < 1e-6);
-                }
-            }
-            if n > 1 {
-                assert!(z[[0, 0]] < z[[n - 1, 0]] && z[[0, 1]] > z[[n * (n - 1), 1]]);
-                assert_eq!(z[[0, 1]], z[[n - 1, 1]]);
-            }
-        }
-        assert!(manifold_latents(0).is_err() && manifold_latents(1001).is_err());
-    }
-
-    #[test]
-    fn ticks_are_symmetric() {
-        for n in 1..40 {
-            let at: Vec<usize> = (0..n).filter(|&i| labelled(i, n)).collect();
-            assert_eq!((at[0], *at.last().unwrap()), (0, n - 1), "{n}");
-            assert!(at.len() <= 6 && at.len() >= n.min(5), "{n}: {at:?}");
-            assert!(at.iter().all(|i| at.contains(&(n - 1 - i))), "{n}: {at:?}");
-        }
-    }
-
-    #[test]
-    fn wrong_input_is_a_typed_error() {
-        let draw = |images, shape| Manifold::new("a", images, shape).figure(Provenance::default());
-        assert!(matches!(draw(Array2::zeros((3, 4)), (2, 2)), Err(Error::Shape { .. })));
-        assert!(matches!(draw(Array2::zeros((0, 4)), (2, 2)), Err(Error::Figure { .. })));
-        assert!(matches!(draw(Array2::zeros((4, 4)), (2, 3)), Err(Error::Shape { .. })));
-        assert!(draw(Array2::zeros((4, 6)), (2, 3)).is_ok());
-        assert!(draw(Array2::zeros((1, 1)), (1, 1)).is_ok());
-    }
 }

@@ -1,34 +1,37 @@
 //! Figures: pure functions of stored results that show themselves in a notebook and export SVG, PNG and JSON.
 //!
 //! Each kind is a builder: `LearningCurves::new("fig5").title("…").curve(c).figure(provenance)?` is a [`Figure`];
-//! `fig.export()?` writes its files. plotters' SVG and bitmap backends draw; the font is part of the crate.
+//! `fig.export()?` writes its files. plotters draws charts, series and shapes onto `canvas`, which says what is ours; the
+//! font is part of the crate.
 
 mod axis;
 mod bars;
+mod canvas;
 mod curves;
-mod dashes;
 mod figure;
 mod heatmap;
 mod image_grid;
 mod legend;
 mod manifold;
+mod panels;
 mod paths;
 mod png;
-mod polyline;
 mod progress;
 mod run_curves;
 mod scene;
-mod svg;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 pub mod theme;
 
 pub use bars::Bars;
-pub use curves::{Curve, LearningCurves, Panels, Reference};
+pub use curves::{Curve, LearningCurves, Reference};
 pub use figure::Figure;
 pub use heatmap::Heatmap;
 pub use image_grid::ImageGrid;
 pub use manifold::{Manifold, manifold_latents, manifold_latents_of};
+pub use panels::Panels;
 pub use paths::figures_dir;
 pub(crate) use progress::CurveAndBar;
 pub use run_curves::mean_curve;

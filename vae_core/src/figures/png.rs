@@ -20,27 +20,24 @@ pub(crate) struct Bitmap {
 impl Bitmap {
     /// The mean of each `factor × factor` block; rows and columns that do not fill a block are dropped.
     pub(crate) fn shrink(&self, factor: usize) -> Self {
-        let (width, height) = (self.width / factor, self.height / factor);
-        let count = (factor * factor) as u32;
+        let (width, height, count) = (self.width / factor, self.height / factor, (factor * factor) as u32);
+        let row = 3 * self.width;
         let mut rgb = Vec::with_capacity(3 * width * height);
-        for y in 0..height {
+        for block in self.rgb.chunks_exact(factor * row).take(height) {
             for x in 0..width {
                 for channel in 0..3 {
-                    let mut sum = 0;
-                    for row in y * factor..(y + 1) * factor {
-                        for column in x * factor..(x + 1) * factor {
-                            sum += u32::from(self.rgb[3 * (row * self.width + column) + channel]);
-                        }
-                    }
-                    rgb.push(((sum + count / 2) / count) as u8);
+                    let from = 3 * x * factor + channel;
+                    let lines = block.chunks_exact(row);
+                    let pixels = lines.flat_map(|line| line[from..].iter().step_by(3).take(factor));
+                    rgb.push(((pixels.map(|&value| u32::from(value)).sum::<u32>() + count / 2) / count) as u8);
                 }
             }
         }
         Self { width, height, rgb }
     }
 
-    /// A PNG file of `zoom` pixels per CSS pixel: grey where the picture is; else in its 256 most frequent colours, a
-    /// third of the size, which changes only the rarest shades at the edges of lines and letters.
+    /// A PNG file of `zoom` pixels per CSS pixel: grey where the picture is; else in its 256 most frequent colours, half
+    /// the size, which changes only the rarest shades at the edges of lines and letters.
     pub(crate) fn encode(&self, zoom: f64) -> Result<Vec<u8>> {
         let grey = self.rgb.chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]);
         if grey {
@@ -52,7 +49,7 @@ impl Bitmap {
     }
 
     /// The 256 most frequent colours, and the nearest of them for each pixel.
-    fn indexed(&self) -> (Vec<[u8; 3]>, Vec<u8>) {
+    pub(super) fn indexed(&self) -> (Vec<[u8; 3]>, Vec<u8>) {
         // Whole runs of a colour at a time: most of a picture is paper.
         let runs = || self.rgb.as_chunks::<3>().0.chunk_by(|a, b| a == b);
         let mut counts: BTreeMap<[u8; 3], usize> = BTreeMap::new();
@@ -89,8 +86,7 @@ fn encode(
     palette: Option<Vec<u8>>,
     zoom: f64,
 ) -> Result<Vec<u8>> {
-    let side = |n: usize| u32::try_from(n).map_err(|_| drawing_error("a picture is too large for PNG"));
-    let failed = |e: png::EncodingError| drawing_error(format!("PNG: {e}"));
+    let side = |n: usize| u32::try_from(n).map_err(|_| failed("a picture is too large for PNG"));
     let mut file = Vec::new();
     let mut encoder = Encoder::new(&mut file, side(width)?, side(height)?);
     encoder.set_color(colour);
@@ -108,36 +104,6 @@ fn encode(
 }
 
 /// The id is filled in by the figure.
-pub(crate) fn drawing_error(reason: impl Into<String>) -> Error {
-    Error::Figure { id: String::new(), reason: reason.into() }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn shrinking_takes_means_and_grey_stays_grey() {
-        let full = Bitmap { width: 2, height: 2, rgb: [0, 255, 255, 0].iter().flat_map(|&g| [g; 3]).collect() };
-        let small = full.shrink(2);
-        assert_eq!((small.width, small.height, small.rgb.as_slice()), (1, 1, [128, 128, 128].as_slice()));
-        let file = full.encode(2.0).unwrap();
-        let reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
-        assert_eq!(reader.info().color_type, ColorType::Grayscale);
-        assert_eq!(reader.info().pixel_dims.unwrap().xppu, 7559);
-    }
-
-    #[test]
-    fn frequent_colours_stay_exact_and_rare_ones_move_little() {
-        let mut rgb = vec![[200, 0, 0]; 50];
-        rgb.extend((0..=255).map(|i| [0, i, 255 - i]));
-        let picture = Bitmap { width: rgb.len(), height: 1, rgb: rgb.concat() };
-        let (palette, pixels) = picture.indexed();
-        assert_eq!((palette.len(), palette[0]), (256, [200, 0, 0]));
-        for (pixel, index) in rgb.iter().zip(pixels) {
-            let drawn = palette[usize::from(index)];
-            assert!(pixel.iter().zip(drawn).all(|(a, b)| a.abs_diff(b) <= 1), "{pixel:?} {drawn:?}");
-        }
-    }
+pub(crate) fn failed(reason: impl std::fmt::Display) -> Error {
+    Error::Figure { id: String::new(), reason: reason.to_string() }
 }

@@ -1,8 +1,10 @@
 //! Learning curves with a progress bar below: what is shown while a model trains.
 
+use plotters::style::text_anchor::HPos;
+
+use super::canvas::SCALE;
 use super::curves::LearningCurves;
 use super::scene::Scene;
-use super::text::Anchor;
 use super::theme;
 use crate::Result;
 
@@ -26,7 +28,7 @@ impl CurveAndBar {
         scene.height = top + BAR + 4.0;
         for line in lines {
             let size = scene.fitting(line, theme::TICK, width);
-            scene.text(line.clone(), (MARGIN, scene.height + 0.5 * LINE), size, theme::INK, Anchor::Start);
+            scene.text(line, (MARGIN, scene.height + 0.5 * LINE), size, theme::INK, HPos::Left);
             scene.height += LINE;
         }
         scene.height += 6.0;
@@ -41,6 +43,6 @@ impl CurveAndBar {
 
     /// For viewers that show no SVG.
     pub(crate) fn png(&self) -> Result<Vec<u8>> {
-        self.0.to_bitmaps()?.0.encode(1.0)
+        self.0.to_bitmap()?.shrink(SCALE as usize).encode(1.0)
     }
 }

@@ -29,9 +29,8 @@ pub const GRID: RGBColor = RGBColor(0xe6, 0xe6, 0xe6);
 pub const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
 /// Cells without a value.
 pub const MISSING: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
-/// Greys for reference curves, darkest first.
-pub const REFERENCES: [RGBColor; 3] =
-    [RGBColor(0x6f, 0x6f, 0x6f), RGBColor(0xab, 0xab, 0xab), RGBColor(0x8c, 0x84, 0x74)];
+/// Greys for reference curves, the darkest first.
+const REFERENCES: [RGBColor; 3] = [RGBColor(0x6f, 0x6f, 0x6f), RGBColor(0xab, 0xab, 0xab), RGBColor(0x8c, 0x84, 0x74)];
 
 /// Okabe and Ito's palette without yellow (too light on white) and black (the ink), the most distinct first.
 const OKABE_ITO: [RGBColor; 6] = [
@@ -46,6 +45,11 @@ const OKABE_ITO: [RGBColor; 6] = [
 /// The `index`-th line colour; they repeat after six.
 pub fn line_colour(index: usize) -> RGBColor {
     OKABE_ITO[index % OKABE_ITO.len()]
+}
+
+/// The grey of the `index`-th reference; they repeat after three.
+pub fn reference_colour(index: usize) -> RGBColor {
+    REFERENCES[index % REFERENCES.len()]
 }
 
 /// The viridis colour of `fraction` in [0, 1]; values outside are clamped, NaN is [`MISSING`].
@@ -73,28 +77,19 @@ pub fn fixed(value: f64, decimals: usize) -> String {
 
 /// `value` with about `digits` significant digits, in powers of ten where it is very large or small.
 pub fn number(value: f64, digits: usize) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return if value == 0.0 { "0" } else { "–" }.to_owned();
+    }
     let digits = digits.max(1);
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    if !value.is_finite() {
-        return "–".to_owned();
-    }
     let rounded = format!("{:.*e}", digits - 1, value.abs());
-    let exponent = rounded.split_once('e').and_then(|(_, e)| e.parse::<i32>().ok()).unwrap_or(0);
+    let (mantissa, exponent) = rounded.split_once('e').unwrap_or((&rounded, "0"));
+    let exponent = exponent.parse::<i32>().unwrap_or(0);
     if (-3..6).contains(&exponent) {
-        fixed(value, usize::try_from(digits as i32 - 1 - exponent).unwrap_or(0))
-    } else {
-        let mantissa = rounded.split_once('e').map_or("1", |(m, _)| m);
-        let mantissa =
-            if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
-        let sign = if value < 0.0 { "−" } else { "" };
-        if mantissa == "1" {
-            format!("{sign}{}", power_of_ten(exponent))
-        } else {
-            format!("{sign}{mantissa}·{}", power_of_ten(exponent))
-        }
+        return fixed(value, usize::try_from(digits as i32 - 1 - exponent).unwrap_or(0));
     }
+    let mantissa = if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
+    let factor = if mantissa == "1" { String::new() } else { format!("{mantissa}·") };
+    format!("{}{factor}{}", if value < 0.0 { "−" } else { "" }, power_of_ten(exponent))
 }
 
 /// 10 with a raised exponent: 10⁶, 10⁻³.
