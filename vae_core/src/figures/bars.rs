@@ -108,13 +108,6 @@ impl Bars {
         }
     }
 
-    fn label(&self, value: f64) -> String {
-        match self.decimals {
-            Some(decimals) if value.abs() < 1e9 => theme::fixed(value, decimals),
-            _ => theme::number(value, 3),
-        }
-    }
-
     fn y_axis(&self) -> Axis {
         let bars = self.series.iter().flat_map(|s| {
             s.values.iter().enumerate().filter(|(_, v)| drawable(**v)).flat_map(|(i, &v)| {
@@ -141,7 +134,7 @@ impl Bars {
         self.check()?;
         let mut scene = Scene::new()?;
         let values = self.series.iter().flat_map(|s| &s.values).filter(|&&v| drawable(v));
-        let labels: Vec<String> = values.map(|&v| self.label(v)).collect();
+        let labels: Vec<String> = values.map(|&v| theme::printed(v, self.decimals)).collect();
         let (groups, bars) = (self.groups.len() as f64, self.series.len() as f64);
         // Bars wide enough for their values; where these do not fit, narrower ones without values.
         let natural = (scene.face.widest(&labels, theme::NOTE) + 4.0).max(22.0);
@@ -167,7 +160,7 @@ impl Bars {
         for (index, series) in self.series.iter().enumerate() {
             for (group, &value) in series.values.iter().enumerate() {
                 let x = group as f64 + 0.5 + (index as f64 - 0.5 * bars) * bar / step;
-                let label = printed.then(|| self.label(value));
+                let label = printed.then(|| theme::printed(value, self.decimals));
                 draw_bar(&mut chart, [x, x + bar / step], bar, (value, series.error(group)), index, label)?;
             }
         }

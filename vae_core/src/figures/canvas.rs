@@ -84,7 +84,10 @@ impl DrawingBackend for Canvas {
         if !fill {
             return self.draw_path([from, (to.0, from.1), to, (from.0, to.1), from], style);
         }
-        self.marks.push(Mark::Rect { from, to, colour: rgba(style.color()) });
+        // Without area, say the bar of a zero, it is not seen.
+        if from.0 < to.0 && from.1 < to.1 {
+            self.marks.push(Mark::Rect { from, to, colour: rgba(style.color()) });
+        }
         Ok(())
     }
 

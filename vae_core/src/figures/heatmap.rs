@@ -63,7 +63,7 @@ impl Heatmap {
         self
     }
 
-    /// Decimals of the printed values; by default three or four digits are shown.
+    /// Decimals of the printed values; by default three digits are shown.
     pub fn decimals(mut self, decimals: usize) -> Self {
         self.decimals = Some(decimals);
         self
@@ -93,14 +93,7 @@ impl Heatmap {
     }
 
     fn label(&self, value: f64) -> String {
-        match self.decimals {
-            _ if !drawable(value) => "–".to_owned(),
-            Some(decimals) if value.abs() < 1e9 => theme::fixed(value, decimals),
-            _ if (0.01..1e6).contains(&value.abs()) => {
-                theme::fixed(value, [0, 1, 2, 3][[100.0, 10.0, 1.0].iter().filter(|&&m| value.abs() < m).count()])
-            }
-            _ => theme::number(value, 2),
-        }
+        if drawable(value) { theme::printed(value, self.decimals) } else { "–".to_owned() }
     }
 
     /// Draws the heatmap.

@@ -92,6 +92,14 @@ pub fn number(value: f64, digits: usize) -> String {
     format!("{}{factor}{}", if value < 0.0 { "−" } else { "" }, power_of_ten(exponent))
 }
 
+/// A value printed in a figure: with the given decimals, or else three digits.
+pub fn printed(value: f64, decimals: Option<usize>) -> String {
+    match decimals {
+        Some(decimals) if value.abs() < 1e9 => fixed(value, decimals),
+        _ => number(value, 3),
+    }
+}
+
 /// 10 with a raised exponent: 10⁶, 10⁻³.
 pub fn power_of_ten(exponent: i32) -> String {
     const RAISED: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
