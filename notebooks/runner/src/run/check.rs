@@ -18,7 +18,7 @@ pub fn check(checkout: &Checkout, browser: Option<&Path>, only: &[String]) -> an
         tool::run("installing the browser's driver", &mut pip)?;
     }
     let mut python = Command::new(checkout.venv_bin("python"));
-    python.arg("-u");
+    python.args(["-B", "-u"]); // the scripts are in the source: nothing is left beside them
     match browser {
         None => python.arg(scripts.join("check_kernel.py")).args(only.iter().flat_map(|word| ["-k", word])),
         Some(browser) => python.arg(scripts.join("check_lab.py")).arg(browser),

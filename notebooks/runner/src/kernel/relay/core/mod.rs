@@ -66,7 +66,7 @@ pub struct Relay<E> {
 }
 
 impl<E: Engine> Relay<E> {
-    /// A relay whose evcxr is still to come. `note` is the file for [`failure`]'s notes.
+    /// A relay whose evcxr is still to come. `note` is the file for [`failure`](super::failure)'s notes.
     pub fn new(front: Front, key: Key, engine: E, note: PathBuf, types: Types) -> Self {
         Self {
             front,
