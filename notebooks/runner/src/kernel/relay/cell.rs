@@ -11,7 +11,7 @@ use super::{
 };
 
 /// evcxr sends a cell's last lines after it has said that the cell is done. So long a silence means that all have come.
-const SILENCE: Duration = Duration::from_millis(3);
+const SILENCE: Duration = Duration::from_millis(10);
 /// So long is waited for the text of a panic that is known to have happened.
 const PANIC_TEXT: Duration = Duration::from_millis(500);
 /// So long after a computation its cell is taken to be about to end.
