@@ -1,9 +1,12 @@
 //! Runs that go on: with more budget, after a divergence, from checkpoints of an older format.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod common;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use common::{bits, small};
 use proptest::prelude::*;
 use vae_core::Error;
 use vae_core::config::{Budget, EarlyStop, RecordAt, RunConfig};
@@ -13,20 +16,6 @@ use vae_core::estimators::{Estimator, Form};
 use vae_core::optim::{OptimiserConfig, Schedule};
 use vae_core::runs::{Audience, NoAudience, Run, RunStore, SweepAudience, Watcher};
 use vae_core::train::{Control, Event, Observer, Outcome, Trainer, checkpoint};
-
-/// 12 updates an epoch.
-fn small() -> RunConfig {
-    let limit = Some(Limit { train: 300, eval: 20 });
-    let data = DatasetConfig { limit, ..DatasetConfig::new(DatasetKind::SyntheticDigits) };
-    let mut config = RunConfig::report(data).latent(2).budget(Budget::Epochs(2)).seed(7);
-    (config.model.encoder, config.model.decoder) = (vec![5], vec![5]);
-    (config.batch, config.record) = (25, RecordAt::Epochs(1));
-    config
-}
-
-fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|v| v.to_bits()).collect()
-}
 
 fn train(config: &RunConfig, data: &Dataset) -> Trainer {
     let mut trainer = Trainer::new(config, data).unwrap();

@@ -1,27 +1,16 @@
 //! Runs that begin with given weights.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod common;
+
 use std::path::Path;
 
+use common::{bits, small};
 use safetensors::tensor::{Dtype, TensorView};
 use vae_core::Error;
-use vae_core::config::{Budget, Origin, RecordAt, RunConfig};
-use vae_core::data::dataset::{DatasetConfig, DatasetKind, Limit};
+use vae_core::config::{Budget, Origin, RunConfig};
 use vae_core::runs::RunStore;
 use vae_core::train::{Trainer, checkpoint};
-
-fn small() -> RunConfig {
-    let limit = Some(Limit { train: 300, eval: 20 });
-    let data = DatasetConfig { limit, ..DatasetConfig::new(DatasetKind::SyntheticDigits) };
-    let mut config = RunConfig::report(data).latent(2).budget(Budget::Epochs(2)).seed(7);
-    (config.model.encoder, config.model.decoder) = (vec![5], vec![5]);
-    (config.batch, config.record) = (25, RecordAt::Epochs(1));
-    config
-}
-
-fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|v| v.to_bits()).collect()
-}
 
 /// A tensor: name, type, shape, bytes.
 type Tensor = (String, Dtype, Vec<usize>, Vec<u8>);
