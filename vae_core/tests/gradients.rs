@@ -49,6 +49,19 @@ fn forms() -> Vec<Form> {
     all
 }
 
+/// Three latent dimensions, `depth` hidden layers a side.
+fn deep(likelihood: LikelihoodConfig, activation: Activation, depth: usize) -> ModelConfig {
+    ModelConfig {
+        latent: 3,
+        encoder: vec![7; depth],
+        decoder: vec![6; depth],
+        activation,
+        likelihood,
+        init: Init::Xavier,
+        ..ModelConfig::default()
+    }
+}
+
 /// A model with biases away from zero, and a minibatch: input and target.
 fn model_and_batch(config: &ModelConfig) -> (Vae<f64>, Vec<f64>, Vec<f64>) {
     let mut model = Vae::<f64>::new(config, D, 11).unwrap();
@@ -59,6 +72,13 @@ fn model_and_batch(config: &ModelConfig) -> (Vae<f64>, Vec<f64>, Vec<f64>) {
     let x: Vec<f64> = (0..M * D).map(|_| draws.random_range(0.05..0.95)).collect();
     let input = x.iter().enumerate().map(|(i, x)| if i % 5 == 0 { 0.0 } else { *x }).collect();
     (model, input, x)
+}
+
+/// The same model with some parameters moved along a direction.
+fn moved(model: &Vae<f64>, range: std::ops::Range<usize>, direction: &[f64], h: f64) -> Vae<f64> {
+    let mut moved = model.clone();
+    moved.params_mut()[range].iter_mut().zip(direction).for_each(|(p, v)| *p += h * v);
+    moved
 }
 
 /// What a rule ascends, at fixed noise, as a function of the parameters of `moved`, with every factor that the rule holds fixed taken from
@@ -103,10 +123,7 @@ fn worst_error(config: &ModelConfig, estimator: Estimator, beta: f64) -> (f64, S
     ws.gradient(&model, Batch { input: &input, target: &target }).unwrap();
     let along = |range: std::ops::Range<usize>, direction: &[f64]| {
         let at = |h: f64| {
-            let mut moved = model.clone();
-            for (p, v) in moved.params_mut()[range.clone()].iter_mut().zip(direction) {
-                *p += h * v;
-            }
+            let moved = moved(&model, range.clone(), direction, h);
             surrogate.bound(&moved, (&input, &target))
         };
         (at(H) - at(-H)) / (2.0 * H)
@@ -156,16 +173,12 @@ fn gradients_agree_with_central_differences() {
                             continue;
                         }
                         for depth in 0..=3 {
+                            let decoder = (0..depth).map(|k| 5 + k).collect();
                             let config = ModelConfig {
-                                latent: 3,
-                                encoder: vec![7; depth],
-                                decoder: (0..depth).map(|k| 5 + k).collect(),
-                                activation: ACTIVATIONS[cases % 5],
-                                likelihood,
-                                init: Init::Xavier,
+                                decoder,
                                 prior,
                                 posterior,
-                                ..ModelConfig::default()
+                                ..deep(likelihood, ACTIVATIONS[cases % 5], depth)
                             };
                             let beta = [1.0, 0.3][cases % 2];
                             let (error, what) = worst_error(&config, estimator, beta);
@@ -190,15 +203,7 @@ fn every_activation_with_every_likelihood() {
     for likelihood in likelihoods() {
         for activation in ACTIVATIONS {
             for depth in 1..=3 {
-                let config = ModelConfig {
-                    latent: 3,
-                    encoder: vec![7; depth],
-                    decoder: vec![6; depth],
-                    activation,
-                    likelihood,
-                    init: Init::Xavier,
-                    ..ModelConfig::default()
-                };
+                let config = deep(likelihood, activation, depth);
                 let (error, what) = worst_error(&config, Estimator::default(), 1.0);
                 assert!(error < 1e-6, "{config:?}: relative error {error:e} in {what}");
             }
@@ -222,17 +227,8 @@ fn estimators_that_drop_terms_agree_with_their_definitions() {
                         continue;
                     }
                     for depth in 0..=3 {
-                        let config = ModelConfig {
-                            latent: 3,
-                            encoder: vec![7; depth],
-                            decoder: vec![6; depth],
-                            activation: ACTIVATIONS[cases % 5],
-                            likelihood,
-                            init: Init::Xavier,
-                            prior,
-                            posterior,
-                            ..ModelConfig::default()
-                        };
+                        let config =
+                            ModelConfig { prior, posterior, ..deep(likelihood, ACTIVATIONS[cases % 5], depth) };
                         let (error, what) = worst_error_by_definition(&config, estimator, [1.0, 0.3][cases % 2]);
                         assert!(error < 1e-6, "{config:?} {estimator:?}: relative error {error:e} in {what}");
                         worst = worst.max(error);
@@ -290,10 +286,7 @@ fn worst_error_by_definition(config: &ModelConfig, estimator: Estimator, beta: f
     let along = |range: std::ops::Range<usize>, direction: &[f64]| {
         let of_encoder = range.start < encoder_end;
         let at = |h: f64| {
-            let mut moved = model.clone();
-            for (p, v) in moved.params_mut()[range.clone()].iter_mut().zip(direction) {
-                *p += h * v;
-            }
+            let moved = moved(&model, range.clone(), direction, h);
             let there = heads(&moved, &input);
             // log p(x | z) + β log p(z) at the z of the moved encoder, by the moved decoder
             let joint = surrogate.densities(&moved, (&input, &target));

@@ -1,7 +1,6 @@
 //! Everything that determines a run.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::budget::Budget;
 use super::early_stop::EarlyStop;
@@ -12,6 +11,7 @@ use crate::choices::is_default;
 use crate::corruption::CorruptionConfig;
 use crate::data::batches::BatchScheme;
 use crate::data::dataset::{DatasetConfig, DatasetKind};
+use crate::data::files::sha256_hex;
 use crate::data::preprocess::{Preprocess, Scale};
 use crate::estimators::{Estimator, Form, KlWeight};
 use crate::likelihoods::{LikelihoodConfig, PixelMean};
@@ -58,7 +58,7 @@ pub struct RunConfig {
     pub seed: u64,
     /// The precision of the training steps' products. Not written down where it is the default, so that configurations from
     /// before it was there keep their hashes.
-    #[serde(default, skip_serializing_if = "Precision::is_f32")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub precision: Precision,
     /// The weight of the KL divergence in what is ascended.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -281,6 +281,5 @@ impl RunConfig {
 }
 
 fn hash_of(json: &serde_json::Value) -> String {
-    let digest = Sha256::digest(format!("{REVISION}:{json}"));
-    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+    sha256_hex([format!("{REVISION}:{json}").as_bytes()])[..16].to_owned()
 }

@@ -115,10 +115,7 @@ mod tests {
     use ndarray_npy::write_npy;
     use proptest::prelude::*;
 
-    /// Runs `test` with the path of a file that does not exist.
-    fn file(test: impl Fn(&Path)) {
-        test(&tempfile::tempdir().unwrap().path().join("some.file"));
-    }
+    use crate::data::readers::tests::file;
 
     #[test]
     fn npy_of_each_type_order_and_number_of_dimensions() {

@@ -90,7 +90,7 @@ pub fn labels_from_idx(path: impl AsRef<Path>) -> Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use std::io::Write as _;
@@ -101,7 +101,7 @@ mod tests {
     use crate::data::mat::tests::LITTLE;
 
     /// Runs `test` with the path of a file that does not exist.
-    fn file(test: impl Fn(&Path)) {
+    pub(crate) fn file(test: impl Fn(&Path)) {
         test(&tempfile::tempdir().unwrap().path().join("some.file"));
     }
 

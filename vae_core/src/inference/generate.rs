@@ -3,11 +3,12 @@
 //! Images are `[M, D]` of preprocessed values, latent vectors `[M, N_z]`. Nothing here changes the model, and every
 //! draw comes from a seed.
 
+use ndarray::{Array2, ArrayView2};
+
 use crate::models::Vae;
 use crate::nn::dense::Input;
 use crate::rng::{Stream, rng};
 use crate::{Error, Result};
-use ndarray::{Array2, ArrayView2};
 
 /// How a latent posterior becomes one reconstruction (section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The marginal likelihood by importance sampling: log p(x) ≈ log 1/K Σ_k p(x, z_k) / q(z_k | x), z_k ~ q(z | x).
 //!
-//! A lower bound in expectation, exact as K → ∞ (Burda et al. 2016, eq. 8). Any proposal will do, so that x is not corrupted. Streaming: K samples of one datapoint are
-//! taken in blocks, and the logarithm of the mean is carried along.
+//! A lower bound in expectation, exact as K → ∞ (Burda et al. 2016, eq. 8). Any proposal will do, so that x
+//! is not corrupted. Streaming: K samples of one datapoint are taken in blocks, and the logarithm of the mean is carried along.
 
 use crate::estimators::{Estimator, Form};
 use crate::models::Vae;

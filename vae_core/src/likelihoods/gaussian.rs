@@ -8,7 +8,7 @@
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use super::likelihood::{Likelihood, PixelMean, Pixels, rows};
+use super::likelihood::{Likelihood, PixelMean, Pixels, floored, rows};
 use crate::choices::is_default;
 use crate::numeric::real::LOG_2PI;
 use crate::numeric::{Real, vmath};
@@ -63,13 +63,6 @@ impl Gaussian {
     }
 }
 
-/// A log variance, at least the floor; NaN stays NaN.
-#[inline(always)]
-fn floored<F: Real>(log_var: F) -> F {
-    let floor = F::of(Variance::FLOOR);
-    if log_var < floor { floor } else { log_var }
-}
-
 impl<F: Real> Likelihood<F> for Gaussian {
     fn validate(&self) -> Result<()> {
         match self.variance {
@@ -101,7 +94,7 @@ impl<F: Real> Likelihood<F> for Gaussian {
         for (head, (x, log_p)) in head.chunks_exact(2 * at.d).zip(rows(x, at, log_p)) {
             let (a, log_var) = head.split_at(at.d);
             *log_p = vmath::sum3(x, a, log_var, |x, a, s| {
-                let (s, residual) = (floored(s), x - mean.of(a).0);
+                let (s, residual) = (floored(s, Variance::FLOOR), x - mean.of(a).0);
                 -half * (log_2pi + s + residual * residual * (-s).exp_v())
             });
         }
@@ -128,7 +121,7 @@ impl<F: Real> Likelihood<F> for Gaussian {
         for (head, (x, log_p)) in head.chunks_exact_mut(2 * at.d).zip(rows(x, at, log_p)) {
             let (a, log_var) = head.split_at_mut(at.d);
             *log_p = vmath::zip2_sum(a, log_var, x, |a, log_var, x| {
-                let (s, (mu, slope)) = (floored(*log_var), mean.of(*a));
+                let (s, (mu, slope)) = (floored(*log_var, Variance::FLOOR), mean.of(*a));
                 let precision = (-s).exp_v();
                 let residual = x - mu;
                 let square = residual * residual * precision;
@@ -153,7 +146,7 @@ impl<F: Real> Likelihood<F> for Gaussian {
         let all = self.log_var(at.shared);
         for (head, x) in head.chunks_exact(self.parts() * at.d).zip(x.chunks_exact_mut(at.d)) {
             for (j, x) in x.iter_mut().enumerate() {
-                let log_var = all.unwrap_or_else(|| floored(head[at.d + j]));
+                let log_var = all.unwrap_or_else(|| floored(head[at.d + j], Variance::FLOOR));
                 let e: f64 = StandardNormal.sample(rng);
                 *x += F::of((0.5 * log_var.f64()).exp() * e);
             }

@@ -6,7 +6,7 @@
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
-use super::likelihood::{Likelihood, PixelMean, Pixels, rows};
+use super::likelihood::{Likelihood, PixelMean, Pixels, floored, rows};
 use crate::numeric::{Real, vmath};
 use crate::rng::Rng;
 
@@ -23,12 +23,6 @@ impl Laplace {
     pub const FLOOR: f64 = -9.0;
 }
 
-#[inline(always)]
-fn floored<F: Real>(log_b: F) -> F {
-    let floor = F::of(Laplace::FLOOR);
-    if log_b < floor { floor } else { log_b }
-}
-
 impl<F: Real> Likelihood<F> for Laplace {
     fn head_width(&self, d: usize) -> usize {
         2 * d
@@ -39,7 +33,7 @@ impl<F: Real> Likelihood<F> for Laplace {
         for (head, (x, log_p)) in head.chunks_exact(2 * at.d).zip(rows(x, at, log_p)) {
             let (a, log_b) = head.split_at(at.d);
             *log_p = vmath::sum3(x, a, log_b, |x, a, log_b| {
-                let log_b = floored(log_b);
+                let log_b = floored(log_b, Self::FLOOR);
                 -(log_2 + log_b + (x - mean.of(a).0).abs() * (-log_b).exp_v())
             });
         }
@@ -50,7 +44,7 @@ impl<F: Real> Likelihood<F> for Laplace {
         for (head, (x, log_p)) in head.chunks_exact_mut(2 * at.d).zip(rows(x, at, log_p)) {
             let (a, log_b) = head.split_at_mut(at.d);
             *log_p = vmath::zip2_sum(a, log_b, x, |a, log_b, x| {
-                let (s, (mu, slope)) = (floored(*log_b), mean.of(*a));
+                let (s, (mu, slope)) = (floored(*log_b, Self::FLOOR), mean.of(*a));
                 let (rate, residual) = ((-s).exp_v(), x - mu);
                 let distance = residual.abs() * rate;
                 *a = if residual < F::zero() { -rate } else { rate } * slope;
@@ -74,7 +68,7 @@ impl<F: Real> Likelihood<F> for Laplace {
             for (x, log_b) in x.iter_mut().zip(&head[at.d..]) {
                 let u: f64 = rng.random_range(f64::MIN_POSITIVE..1.0) - 0.5;
                 let deviate = -u.signum() * (-2.0 * u.abs()).ln_1p();
-                *x += F::of(floored(*log_b).f64().exp() * deviate);
+                *x += F::of(floored(*log_b, Self::FLOOR).f64().exp() * deviate);
             }
         }
     }

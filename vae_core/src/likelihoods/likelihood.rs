@@ -61,6 +61,13 @@ pub(super) fn rows<'a, F>(x: &'a [F], at: Pixels<F>, log_p: &'a mut [F]) -> impl
     x.chunks_exact(at.d).flat_map(move |x| std::iter::repeat_n(x, at.l)).zip(log_p)
 }
 
+/// A logarithm of a spread, at least the floor; NaN stays NaN. Below the floor it has no gradient.
+#[inline(always)]
+pub(super) fn floored<F: Real>(log_spread: F, floor: f64) -> F {
+    let floor = F::of(floor);
+    if log_spread < floor { floor } else { log_spread }
+}
+
 /// How the mean (or another centre) of a real pixel leaves the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

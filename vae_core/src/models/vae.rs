@@ -94,13 +94,8 @@ impl ModelConfig {
                 format!("is {q}, on {:?}, but the prior {p} lives on {:?}", posterior.support(), prior.support());
             return Err(Error::config("model.posterior", reason));
         }
-        let head = likelihood.head_width(d);
-        let chain = |inputs: usize, hidden: &[usize], head: usize| -> usize {
-            let widths: Vec<usize> = std::iter::once(inputs).chain(hidden.iter().copied()).chain([head]).collect();
-            widths.windows(2).fold(0, |sum: usize, w| sum.saturating_add((w[0] + 1).saturating_mul(w[1])))
-        };
-        let encoder = chain(d, &self.encoder, posterior.head(self.latent).width);
-        let size = encoder.saturating_add(chain(self.latent, &self.decoder, head));
+        let (encoder, decoder) = self.sizes(d);
+        let size = encoder.saturating_add(decoder);
         if size > MAX_PARAMETERS {
             return Err(Error::config(
                 "model",
@@ -108,6 +103,17 @@ impl ModelConfig {
             ));
         }
         self.init.validate()
+    }
+
+    /// Parameters of the encoder's layers and of the decoder's.
+    pub(crate) fn sizes(&self, d: usize) -> (usize, usize) {
+        let chain = |inputs: usize, hidden: &[usize], head: usize| -> usize {
+            let widths: Vec<usize> = std::iter::once(inputs).chain(hidden.iter().copied()).chain([head]).collect();
+            widths.windows(2).fold(0, |sum: usize, w| sum.saturating_add((w[0] + 1).saturating_mul(w[1])))
+        };
+        let (posterior, likelihood) = (self.posterior.get::<f32>(), self.likelihood.get::<f32>());
+        let encoder = chain(d, &self.encoder, posterior.head(self.latent).width);
+        (encoder, chain(self.latent, &self.decoder, likelihood.head_width(d)))
     }
 }
 

@@ -1,9 +1,19 @@
 //! The two precisions of the crate: `f32` trains, `f64` checks. All mathematics is written once, over [`Real`].
 
 use ndarray::{ArrayViewMut2, NdFloat};
+use rand_distr::{Distribution, StandardNormal};
 
 use super::matrix::{Mat, Start, begin};
 use super::{Precision, bf16, isa, product};
+use crate::rng::Rng;
+
+/// Fills with draws of N(0, 1), the same in both precisions but for rounding.
+pub fn fill_normals<F: Real>(values: &mut [F], rng: &mut Rng) {
+    for value in values {
+        let normal: f64 = StandardNormal.sample(rng);
+        *value = F::of(normal);
+    }
+}
 
 /// log 2π.
 pub const LOG_2PI: f64 = 1.837_877_066_409_345_3;

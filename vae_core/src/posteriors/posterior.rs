@@ -1,9 +1,8 @@
 //! What the recognition model says of z: q(z | x), and its reparameterisation.
 
-use rand_distr::{Distribution, StandardNormal};
-
 use crate::Result;
 use crate::numeric::Real;
+use crate::numeric::real::fill_normals;
 use crate::priors::Support;
 use crate::rng::Rng;
 
@@ -72,10 +71,7 @@ pub trait Posterior<F: Real>: std::fmt::Debug + Send + Sync {
 
     /// The noise, by default of N(0, I).
     fn draw(&self, rng: &mut Rng, noise: &mut [F]) {
-        for e in noise {
-            let normal: f64 = StandardNormal.sample(rng);
-            *e = F::of(normal);
-        }
+        fill_normals(noise, rng);
     }
 
     /// z of the head and the noise.

@@ -1,10 +1,9 @@
 //! p(z) = N(0, I), section 3: log p(z) = −½ Σ_j (log 2π + z_j²).
 
-use rand_distr::Distribution;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::prior::{Prior, add_slopes};
-use crate::numeric::real::LOG_2PI;
+use crate::numeric::real::{LOG_2PI, fill_normals};
 use crate::numeric::{Real, vmath};
 use crate::rng::Rng;
 
@@ -25,10 +24,7 @@ impl<F: Real> Prior<F> for StandardNormal {
     }
 
     fn draw(&self, _n_z: usize, rng: &mut Rng, z: &mut [F]) {
-        for z in z {
-            let normal: f64 = rand_distr::StandardNormal.sample(rng);
-            *z = F::of(normal);
-        }
+        fill_normals(z, rng);
     }
 
     fn quantile(&self, p: f64) -> Option<f64> {

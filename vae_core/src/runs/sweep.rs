@@ -56,11 +56,13 @@ impl RunStore {
         let work = |config: &RunConfig| data_of(config).map_or(0.0, |data| work(config, data));
         let mut open: Vec<Open> = missing.map(|(row, index)| Open { index, row, work: work(&list[index].1) }).collect();
         let total = list.len();
+        let lost = || Error::config("runs", "a training thread died; run again to go on from its checkpoint");
         if !open.is_empty() {
             let audience = self.audience.sweep(open.iter().map(|run| list[run.index].0.clone()).collect());
             let training = Training::begin();
             open.sort_by(|a, b| a.work.total_cmp(&b.work)); // the longest at the end, from where they are taken
-            let (threads, side_by_side) = (self.threads()?, self.threads()?.min(open.len()));
+            let threads = self.threads()?;
+            let side_by_side = threads.min(open.len());
             let (queue, made) = (Mutex::new(open), Mutex::new(slots));
             std::thread::scope(|scope| {
                 for _ in 0..side_by_side {
@@ -83,8 +85,7 @@ impl RunStore {
                 }
             });
             audience.end();
-            let lost = |_| Error::config("runs", "a training thread died; run again to go on from its checkpoint");
-            slots = made.into_inner().map_err(lost)?;
+            slots = made.into_inner().map_err(|_| lost())?;
             let whole = |run: &Run| run.result.stopped.as_deref() != Some(Training::INTERRUPTED);
             let finished = slots.iter().flatten().flatten().filter(|run| whole(run)).count();
             // Figures and means of half a sweep would be wrong without saying so.
@@ -92,7 +93,6 @@ impl RunStore {
                 return Err(Error::Interrupted { finished, runs: total });
             }
         }
-        let lost = || Error::config("runs", "a training thread died; run again to go on from its checkpoint");
         let made: Vec<Result<Run>> = slots.into_iter().map(|slot| slot.unwrap_or_else(|| Err(lost()))).collect();
         if total == 1 {
             return made.into_iter().collect();
@@ -105,14 +105,9 @@ impl RunStore {
     }
 }
 
-/// Multiply-adds of a run's training, about.
+/// Multiply-adds of a run's training, about: one for each parameter that a sample meets.
 fn work(config: &RunConfig, data: &Dataset) -> f64 {
-    let chain = |from: usize, hidden: &[usize], to: usize| {
-        let widths: Vec<usize> = std::iter::once(from).chain(hidden.iter().copied()).chain([to]).collect();
-        widths.windows(2).map(|w| (w[0] * w[1]) as f64).sum::<f64>()
-    };
-    let (model, per_epoch) = (&config.model, (data.train.len() / config.batch.max(1)) as u64);
-    let encoder = chain(data.dim(), &model.encoder, model.posterior.get::<f32>().head(model.latent).width);
-    let decoder = chain(model.latent, &model.decoder, model.likelihood.get::<f32>().head_width(data.dim()));
-    config.budget.samples(config.batch.max(1), per_epoch) as f64 * (encoder + config.estimator.samples as f64 * decoder)
+    let (encoder, decoder) = config.model.sizes(data.dim());
+    let (m, l) = (config.batch.max(1), config.estimator.samples as f64);
+    config.budget.samples(m, (data.train.len() / m) as u64) as f64 * (encoder as f64 + l * decoder as f64)
 }

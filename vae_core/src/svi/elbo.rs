@@ -1,10 +1,10 @@
 //! The estimators of the lower bound, their gradients, and how much those scatter.
 
-use rand_distr::{Distribution, StandardNormal};
-
 use super::log_joint::LogJoint;
 use super::mean_field::MeanField;
 use crate::estimators::{Estimator, Kl, Weights};
+use crate::numeric::LogMeanExp;
+use crate::numeric::real::fill_normals;
 use crate::optim::{Optimiser, OptimiserConfig};
 use crate::rng::{Rng, Stream, rng};
 use crate::{Error, Result};
@@ -61,7 +61,7 @@ pub fn estimate(model: &dyn LogJoint, q: &MeanField, estimator: Estimator, noise
         }
     }
     let bound = if estimator.form.get().is_importance_weighted() {
-        let mut mean = crate::numeric::LogMeanExp::default();
+        let mut mean = LogMeanExp::default();
         bounds.iter().for_each(|b| mean.push(*b));
         mean.value()
     } else {
@@ -101,7 +101,9 @@ pub struct Spread {
 }
 
 fn normals(n: usize, rng: &mut Rng) -> Vec<f64> {
-    (0..n).map(|_| StandardNormal.sample(rng)).collect()
+    let mut noise = vec![0.0; n];
+    fill_normals(&mut noise, rng);
+    noise
 }
 
 /// Over so many draws of the noise.

@@ -41,13 +41,6 @@ pub enum Precision {
     MixedBf16,
 }
 
-impl Precision {
-    /// Whether this is the default, which configurations do not mention.
-    pub fn is_f32(&self) -> bool {
-        *self == Self::F32
-    }
-}
-
 /// The nearest bf16, as an `f32` with an empty lower half.
 #[inline(always)]
 pub fn round(x: f32) -> f32 {
