@@ -297,7 +297,8 @@ mod tests {
             assert!((sum - x.iter().map(|v| v * v).sum::<f64>()).abs() < 1e-12);
             assert!(all_below(&x, 1.1) && (n == 0 || !all_below(&x, 0.0)));
             for bad in [f64::NAN, f64::NEG_INFINITY, 2.0] {
-                for at in 0..n {
+                // first, last, and in every place of a vector of lanes
+                for at in (0..n).filter(|at| at % 47 == 0 || at + 1 == n) {
                     let mut x = x.clone();
                     x[at] = bad;
                     assert!(!all_below(&x, 1.1), "{bad} at {at} of {n}");
