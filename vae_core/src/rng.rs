@@ -36,6 +36,8 @@ pub enum Stream {
     User = 10,
     /// ε of stochastic variational inference; index = 0 for a sample of gradients, step for an ascent.
     Svi = 11,
+    /// ε of a sample of gradients; index = draw.
+    Gradient = 12,
 }
 
 /// The generator of `stream` at `index`; distinct `(seed, stream, index)` never overlap within 2³² words of 32 bits.

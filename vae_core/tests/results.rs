@@ -55,7 +55,7 @@ fn committed_results_stand_for_the_runs() {
     let mut first = open("first");
     let made = first.run(&grid()).unwrap();
     let text = std::fs::read_to_string(&file).unwrap();
-    assert_eq!(text.lines().count(), 2 + 4, "a line a run");
+    assert_eq!(text.lines().count(), 4 + 4, "a line a run");
     // another machine: an empty store, and nothing is trained
     let mut second = open("second");
     let again = second.run(&grid()).unwrap();
@@ -69,14 +69,24 @@ fn committed_results_stand_for_the_runs() {
         again.iter().filter(|r| r.config.model.latent == n_z).map(|r| Quantity::Valid.of(r)).collect()
     };
     assert!(Interval::paired(&of(3), &of(2)).unwrap().n == 2);
+    // so do numbers that took a model
+    let weight = |run: &vae_core::runs::Run| Ok(run.model.params()[0]);
+    let one = &grid().runs[0].1;
+    let found: f32 = first.derive("first weight", one, weight).unwrap();
+    let mut second = open("second");
+    let again_found: f32 = second.derive("first weight", one, |_| Err(Error::config("x", "was computed anew"))).unwrap();
+    assert_eq!(found, again_found);
+    assert!(second.derive::<String>("first weight", one, |_| Ok(String::new())).is_err());
+    assert!(second.derive::<f32>("another", one, weight).is_ok(), "trained in a store that has no such run");
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 4 + 4 + 2 - 1);
     // a failure loses nothing of what was made beside it; what is no longer asked for goes
     let more = Grid::of(small()).seeds(5..6).and(diverges());
     assert!(matches!(second.run(&more), Err(Error::Sweep { .. })));
-    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 2 + 5);
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 4 + 5);
     let mut third = open("third");
     third.run(&Grid { runs: grid().runs[..3].to_vec() }).unwrap();
     assert_eq!(third.finish().unwrap(), 2);
-    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 2 + 3);
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 4 + 3);
     std::fs::write(&file, "{").unwrap();
     let error = Results::at(Some(file.clone()), store("fourth")).unwrap_err();
     assert!(error.to_string().contains("git checkout"), "{error}");

@@ -2,7 +2,9 @@
 
 mod bounds;
 mod generate;
+mod gradient;
 pub mod latent;
 pub mod marginal;
 
 pub use generate::Decode;
+pub use gradient::{GradientMoments, TensorMoments};

@@ -1,13 +1,17 @@
 //! Committed results of a notebook: what it needs to redraw its curves, tables and verdicts without data and without time.
 //!
 //! `notebooks/results/<notebook>.json`: for the `report` profile each run's configuration, history and final numbers, by the hash of its
-//! configuration; no parameters. An entry whose hash is asked for is used, a missing one is trained (or read from the store) and merged in;
-//! one that nobody asked for is dropped by [`finish`](Results::finish).
+//! configuration, and what was computed from its model; no parameters. An entry that is asked for is used, a missing one is trained (or read
+//! from the store) and merged in; one that nobody asked for is dropped by [`finish`](Results::finish).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::result::RunResult;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::result::{Run, RunResult};
 use super::store::RunStore;
 use crate::config::{Grid, Profile, RunConfig};
 use crate::data::locate::project_root;
@@ -20,8 +24,17 @@ pub struct Results {
     store: RunStore,
     /// The file; none but for the `report` profile.
     path: Option<PathBuf>,
-    entries: BTreeMap<String, RunResult>,
+    entries: Entries,
     asked: BTreeSet<String>,
+}
+
+/// What the file holds.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Entries {
+    /// By the hash of the configuration.
+    runs: BTreeMap<String, RunResult>,
+    /// By that hash and what it is.
+    derived: BTreeMap<String, Value>,
 }
 
 impl Results {
@@ -39,7 +52,7 @@ impl Results {
     /// # Errors
     /// [`Error::Io`], [`Error::Checkpoint`] if the file cannot be read.
     pub fn at(path: Option<PathBuf>, store: RunStore) -> Result<Self> {
-        let mut entries = BTreeMap::new();
+        let mut entries = Entries::default();
         if let Some(path) = path.as_ref().filter(|path| path.exists()) {
             let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
             let damaged = |e: serde_json::Error| Error::Checkpoint {
@@ -58,42 +71,77 @@ impl Results {
     pub fn run(&mut self, grid: &Grid) -> Result<Vec<RunResult>> {
         let hashes: Vec<String> = grid.runs.iter().map(|(_, config)| config.hash()).collect();
         self.asked.extend(hashes.iter().cloned());
-        let known = |config: &RunConfig, hash: &String| self.entries.get(hash).is_some_and(|e| e.config == *config);
+        let known = |config: &RunConfig, hash: &String| self.entries.runs.get(hash).is_some_and(|e| e.config == *config);
         let missing = grid.runs.iter().zip(&hashes).filter(|((_, config), hash)| !known(config, hash));
         let missing = Grid { runs: missing.map(|(run, _)| run.clone()).collect() };
         if !missing.runs.is_empty() {
             let made = self.store.run_grid(&missing);
             for (_, config) in &missing.runs {
                 if let Some(run) = self.store.read(config)? {
-                    self.entries.insert(config.hash(), run.result);
+                    self.entries.runs.insert(config.hash(), run.result);
                 }
             }
             self.write()?;
             made?;
         }
         let unfinished = || Error::config("runs", "some were asked to stop before their end; run again to go on");
-        hashes.iter().map(|hash| self.entries.get(hash).cloned().ok_or_else(unfinished)).collect()
+        hashes.iter().map(|hash| self.entries.runs.get(hash).cloned().ok_or_else(unfinished)).collect()
     }
 
-    /// Drops what was not asked for since it was opened, and returns how many were.
+    /// Something that takes a run's model: from the file, or computed from the run, which is read from the store or trained. `what` names it,
+    /// with all that it depends on but the run ("squared error, 1000 test images").
+    ///
+    /// # Errors
+    /// Those of [`RunStore::run`] and of `compute`; [`Error::Config`] if `what` is already the name of something of another type;
+    /// [`Error::Io`] if the file cannot be written.
+    pub fn derive<T: Serialize + DeserializeOwned>(
+        &mut self,
+        what: &str,
+        config: &RunConfig,
+        compute: impl FnOnce(&Run) -> Result<T>,
+    ) -> Result<T> {
+        let key = format!("{} {what}", config.hash());
+        let bad = |e: serde_json::Error| Error::config("what", format!("({what:?}) stands for something else: {e}"));
+        self.asked.insert(key.clone());
+        if let Some(value) = self.entries.derived.get(&key) {
+            return serde_json::from_value(value.clone()).map_err(bad);
+        }
+        let made = compute(&self.store.run(config)?)?;
+        self.entries.derived.insert(key, serde_json::to_value(&made).map_err(bad)?);
+        self.write()?;
+        Ok(made)
+    }
+
+    /// Drops what was not asked for since it was opened, and returns how many entries that were.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be written.
     pub fn finish(&mut self) -> Result<usize> {
-        let before = self.entries.len();
-        self.entries.retain(|hash, _| self.asked.contains(hash));
+        let Entries { runs, derived } = &mut self.entries;
+        let before = runs.len() + derived.len();
+        runs.retain(|hash, _| self.asked.contains(hash));
+        derived.retain(|key, _| self.asked.contains(key));
+        let dropped = before - runs.len() - derived.len();
         self.write()?;
-        Ok(before - self.entries.len())
+        Ok(dropped)
     }
 
-    /// One line a run, so that a change is a line in a comparison.
+    /// One line an entry, so that a change is a line in a comparison.
     fn write(&self) -> Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
-        let bad = |e: serde_json::Error| Error::config("results", e.to_string());
-        let line = |(hash, result): (&String, &RunResult)| {
-            Ok(format!("\"{hash}\": {}", serde_json::to_string(result).map_err(bad)?))
-        };
-        let lines = self.entries.iter().map(line).collect::<Result<Vec<_>>>()?;
-        write_atomic(path, format!("{{\n{}\n}}\n", lines.join(",\n")).as_bytes())
+        let text = format!(
+            "{{\"runs\": {{\n{}\n}}, \"derived\": {{\n{}\n}}}}\n",
+            lines(&self.entries.runs)?,
+            lines(&self.entries.derived)?
+        );
+        write_atomic(path, text.as_bytes())
     }
+}
+
+fn lines<T: Serialize>(entries: &BTreeMap<String, T>) -> Result<String> {
+    let bad = |e: serde_json::Error| Error::config("results", e.to_string());
+    let line = |(key, entry): (&String, &T)| {
+        Ok(format!("{}: {}", Value::from(key.as_str()), serde_json::to_string(entry).map_err(bad)?))
+    };
+    Ok(entries.iter().map(line).collect::<Result<Vec<_>>>()?.join(",\n"))
 }
