@@ -24,7 +24,7 @@ pub use crate::numeric::Precision;
 pub use crate::optim::{EpsilonPlace, OptimiserConfig, Schedule};
 pub use crate::posteriors::{Code, PosteriorConfig};
 pub use crate::priors::PriorConfig;
-pub use crate::reference::{Source, lower_bound_curves};
+pub use crate::reference::{Source, authors_curve, batch_and_samples, lower_bound_curves};
 pub use crate::rng::{Stream, rng};
 pub use crate::runs::summary::{mean_sd, means, values};
 pub use crate::runs::{Interval, NoAudience, Provenance, Quantity, Results, Run, RunResult, RunStore, TwoWay};

@@ -1,7 +1,10 @@
 //! What others got, to be drawn grey behind our own curves.
 //!
 //! Transcribed and thinned: the authors' curves from the traces in their public repository, Kingma & Welling's from the
-//! vector coordinates of their Fig. 2 (arXiv 1312.6114v10; ±0.05 nats). Nothing here was computed by this crate.
+//! vector coordinates of their Fig. 2 (arXiv 1312.6114v10; ±0.05 nats), the report's Figs. 4 and 6 likewise. Nothing here was computed by
+//! this crate.
+
+pub mod batch_and_samples;
 
 use serde::Deserialize;
 
@@ -77,8 +80,19 @@ pub fn learning_curves() -> Result<Vec<PublishedCurve>> {
 /// As [`learning_curves`].
 pub fn lower_bound_curves(dataset: &str, n_z: usize) -> Result<Vec<PublishedCurve>> {
     let mut curves = learning_curves()?;
-    curves.retain(|c| c.dataset == dataset && c.n_z == n_z && !c.method.starts_with("L^A"));
+    let usual = ["AEVB", "L^B", "L^B, mis-scaled weight prior"];
+    curves.retain(|c| c.dataset == dataset && c.n_z == n_z && usual.contains(&c.method.as_str()));
     Ok(curves)
+}
+
+/// The authors' curve of one method: "L^A", "L^B", "L^B, depth 1" to 4 (Fig. 4, N_z = 10), "L^B, sigmoid", "relu" or "tanh" (Fig. 6); none
+/// where they have not published it.
+///
+/// # Errors
+/// As [`learning_curves`].
+pub fn authors_curve(dataset: &str, n_z: usize, method: &str) -> Result<Option<PublishedCurve>> {
+    let mut curves = learning_curves()?.into_iter();
+    Ok(curves.find(|c| c.source == Source::Authors && c.dataset == dataset && c.n_z == n_z && c.method == method))
 }
 
 #[cfg(test)]
@@ -97,6 +111,11 @@ mod tests {
         let last = |c: &PublishedCurve| (*c.train.last().unwrap(), *c.held_out.last().unwrap());
         let authors = of(20).into_iter().find(|c| c.source == Source::Authors).unwrap();
         assert!((last(&authors).0 + 100.2).abs() < 0.1 && (last(&authors).1 + 101.6).abs() < 0.1);
+        for (method, train, valid) in [("L^B, depth 4", -205.98, -204.44), ("L^B, relu", -103.53, -105.81)] {
+            let (t, v) = last(&authors_curve("mnist", 10, method).unwrap().unwrap());
+            assert!((t - train).abs() < 0.1 && (v - valid).abs() < 0.1, "{method}: {t} {v}");
+        }
+        assert_eq!(authors_curve("mnist", 7, "L^B").unwrap(), None);
         let paper = of(3).into_iter().find(|c| c.source == Source::KingmaWelling).unwrap();
         let (train, test) = paper.at(100_000_000).unwrap();
         assert!((train + 130.3).abs() < 0.1 && (test + 133.4).abs() < 0.1 && paper.at(10_000).is_none());
