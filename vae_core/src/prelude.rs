@@ -14,8 +14,8 @@ pub use crate::figures::{
     Bars, Curve, Figure, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Table, manifold_latents,
     manifold_latents_of, mean_curve,
 };
-pub use crate::inference::{Decode, GradientMoments};
 pub use crate::inference::latent::{class_at_origin, direction_in_plane, left_right_asymmetry};
+pub use crate::inference::{Decode, GradientMoments, constant_pixels_bound};
 pub use crate::likelihoods::{LikelihoodConfig, PixelMean, Variance};
 pub use crate::live::{Display, Progress, Screen, Training, results, run, run_all};
 pub use crate::models::{ModelConfig, Vae};

@@ -74,7 +74,8 @@ fn committed_results_stand_for_the_runs() {
     let one = &grid().runs[0].1;
     let found: f32 = first.derive("first weight", one, weight).unwrap();
     let mut second = open("second");
-    let again_found: f32 = second.derive("first weight", one, |_| Err(Error::config("x", "was computed anew"))).unwrap();
+    let again_found: f32 =
+        second.derive("first weight", one, |_| Err(Error::config("x", "was computed anew"))).unwrap();
     assert_eq!(found, again_found);
     assert!(second.derive::<String>("first weight", one, |_| Ok(String::new())).is_err());
     assert!(second.derive::<f32>("another", one, weight).is_ok(), "trained in a store that has no such run");

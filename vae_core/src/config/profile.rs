@@ -51,7 +51,7 @@ impl Profile {
     /// # Errors
     /// [`Error::NotFound`] for `report` without MNIST; [`Error::Data`] if files are damaged.
     pub fn digits(self) -> Result<Dataset> {
-        self.data(DatasetKind::SyntheticDigits, DatasetKind::Mnist, Dataset::digits)
+        self.digits_config()?.load()
     }
 
     /// Faces for this profile, as [`digits`](Self::digits), with Frey Face.
@@ -59,15 +59,36 @@ impl Profile {
     /// # Errors
     /// As there.
     pub fn faces(self) -> Result<Dataset> {
-        self.data(DatasetKind::SyntheticFaces, DatasetKind::FreyFace, Dataset::faces)
+        self.faces_config()?.load()
     }
 
-    fn data(self, embedded: DatasetKind, real: DatasetKind, any: fn() -> Result<Dataset>) -> Result<Dataset> {
+    /// Which digits [`digits`](Self::digits) loads; for `report` they need not be here.
+    ///
+    /// # Errors
+    /// Those of [`DatasetConfig::digits`].
+    pub fn digits_config(self) -> Result<DatasetConfig> {
+        self.data(DatasetKind::SyntheticDigits, DatasetKind::Mnist, DatasetConfig::digits)
+    }
+
+    /// Which faces [`faces`](Self::faces) loads; for `report` they need not be here.
+    ///
+    /// # Errors
+    /// Those of [`DatasetConfig::faces`].
+    pub fn faces_config(self) -> Result<DatasetConfig> {
+        self.data(DatasetKind::SyntheticFaces, DatasetKind::FreyFace, DatasetConfig::faces)
+    }
+
+    fn data(
+        self,
+        embedded: DatasetKind,
+        real: DatasetKind,
+        any: fn() -> Result<DatasetConfig>,
+    ) -> Result<DatasetConfig> {
         let few = Some(Limit { train: 1000, eval: 200 });
         match self {
-            Self::Smoke => DatasetConfig { limit: few, ..DatasetConfig::new(embedded) }.load(),
+            Self::Smoke => Ok(DatasetConfig { limit: few, ..DatasetConfig::new(embedded) }),
             Self::Quick => any(),
-            Self::Report => DatasetConfig::new(real).load(),
+            Self::Report => Ok(DatasetConfig::new(real)),
         }
     }
 }

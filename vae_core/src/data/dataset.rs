@@ -38,6 +38,27 @@ impl DatasetConfig {
         Self { kind, split: SplitScheme::Standard, limit: None }
     }
 
+    /// MNIST if its files are here, else the synthetic digits.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if only some of its files are here; [`Error::Io`] if a folder cannot be read.
+    pub fn digits() -> Result<Self> {
+        Self::real_or(DatasetKind::Mnist, DatasetKind::SyntheticDigits, &locate::search_path())
+    }
+
+    /// Frey Face if its file is here, else the synthetic faces.
+    ///
+    /// # Errors
+    /// As [`digits`](Self::digits).
+    pub fn faces() -> Result<Self> {
+        Self::real_or(DatasetKind::FreyFace, DatasetKind::SyntheticFaces, &locate::search_path())
+    }
+
+    fn real_or(real: DatasetKind, drawn: DatasetKind, folders: &[PathBuf]) -> Result<Self> {
+        let present = locate::find_all(real.label(), real.files(), folders)?.is_some();
+        Ok(Self::new(if present { real } else { drawn }))
+    }
+
     /// The data set: drawn if it is synthetic, else found (see [`locate`]) and verified. Own images are found by their
     /// SHA-256 in the copy that [`Dataset::own`] keeps.
     ///
@@ -103,7 +124,7 @@ impl Dataset {
     /// # Errors
     /// As [`DatasetConfig::load`]: a damaged or incomplete MNIST is an error, only its absence is not.
     pub fn digits() -> Result<Self> {
-        Self::real_or(DatasetKind::Mnist, DatasetKind::SyntheticDigits, &locate::search_path())
+        DatasetConfig::digits()?.load()
     }
 
     /// Frey Face if its file is here, else the synthetic faces. The name says which.
@@ -111,12 +132,7 @@ impl Dataset {
     /// # Errors
     /// As [`DatasetConfig::load`]: a damaged Frey Face is an error, only its absence is not.
     pub fn faces() -> Result<Self> {
-        Self::real_or(DatasetKind::FreyFace, DatasetKind::SyntheticFaces, &locate::search_path())
-    }
-
-    fn real_or(real: DatasetKind, drawn: DatasetKind, folders: &[PathBuf]) -> Result<Self> {
-        let present = locate::find_all(real.label(), real.files(), folders)?.is_some();
-        DatasetConfig::new(if present { real } else { drawn }).load_from(folders)
+        DatasetConfig::faces()?.load()
     }
 
     /// The first `train` training images and the first `eval` validation and test images (all, where there are fewer).
@@ -310,7 +326,8 @@ mod tests {
     fn only_absence_falls_back() {
         let folder = tempfile::tempdir().unwrap();
         let folders = [folder.path().to_owned()];
-        let digits = || Dataset::real_or(DatasetKind::Mnist, DatasetKind::SyntheticDigits, &folders);
+        let digits =
+            || DatasetConfig::real_or(DatasetKind::Mnist, DatasetKind::SyntheticDigits, &folders)?.load_from(&folders);
         assert_eq!(digits().unwrap().config.kind, DatasetKind::SyntheticDigits);
         let absent = DatasetConfig::new(DatasetKind::Mnist).load_from(&folders).unwrap_err();
         assert!(matches!(absent, Error::NotFound { .. }), "{absent}");

@@ -105,9 +105,7 @@ mod tests {
         let config = ModelConfig { encoder: vec![5], decoder: vec![4], latent: 2, ..ModelConfig::default() };
         let model = Vae::<f32>::new(&config, 6, 3).unwrap();
         let x = Array2::from_shape_fn((4, 6), |(i, j)| ((i * 6 + j) as f32 * 0.37).sin().abs());
-        let of = |x: &Array2<f32>, form: Form| {
-            model.gradient_moments(x, Estimator::new(form, 1), 4000, 1).unwrap()
-        };
+        let of = |x: &Array2<f32>, form: Form| model.gradient_moments(x, Estimator::new(form, 1), 4000, 1).unwrap();
         let (a, b, stl) = (of(&x, Form::A), of(&x, Form::B), of(&x, Form::StickingTheLanding));
         let decoder = ["decoder", "likelihood"];
         assert!((a.variance(&decoder) / b.variance(&decoder) - 1.0).abs() < 1e-3);

@@ -1,10 +1,12 @@
 //! Using a trained model: encode, decode, reconstruct, sample, interpolate, score; and reading its latent space.
 
 mod bounds;
+mod constant;
 mod generate;
 mod gradient;
 pub mod latent;
 pub mod marginal;
 
+pub use constant::constant_pixels_bound;
 pub use generate::Decode;
 pub use gradient::{GradientMoments, TensorMoments};

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::result::{Run, RunResult};
 use super::store::RunStore;
 use crate::config::{Grid, Profile, RunConfig};
+use crate::data::dataset::{Dataset, DatasetConfig};
 use crate::data::locate::project_root;
 use crate::files::write_atomic;
 use crate::{Error, Result};
@@ -33,7 +34,7 @@ pub struct Results {
 struct Entries {
     /// By the hash of the configuration.
     runs: BTreeMap<String, RunResult>,
-    /// By that hash and what it is.
+    /// By that hash, or the data's configuration, and what it is.
     derived: BTreeMap<String, Value>,
 }
 
@@ -71,7 +72,8 @@ impl Results {
     pub fn run(&mut self, grid: &Grid) -> Result<Vec<RunResult>> {
         let hashes: Vec<String> = grid.runs.iter().map(|(_, config)| config.hash()).collect();
         self.asked.extend(hashes.iter().cloned());
-        let known = |config: &RunConfig, hash: &String| self.entries.runs.get(hash).is_some_and(|e| e.config == *config);
+        let known =
+            |config: &RunConfig, hash: &String| self.entries.runs.get(hash).is_some_and(|e| e.config == *config);
         let missing = grid.runs.iter().zip(&hashes).filter(|((_, config), hash)| !known(config, hash));
         let missing = Grid { runs: missing.map(|(run, _)| run.clone()).collect() };
         if !missing.runs.is_empty() {
@@ -100,14 +102,40 @@ impl Results {
         config: &RunConfig,
         compute: impl FnOnce(&Run) -> Result<T>,
     ) -> Result<T> {
-        let key = format!("{} {what}", config.hash());
-        let bad = |e: serde_json::Error| Error::config("what", format!("({what:?}) stands for something else: {e}"));
+        let store = self.store.clone();
+        self.kept(format!("{} {what}", config.hash()), || compute(&store.run(config)?))
+    }
+
+    /// The same of a data set, which is loaded only where it is computed.
+    ///
+    /// # Errors
+    /// Those of [`DatasetConfig::load`] and of `compute`; otherwise as [`derive`](Self::derive).
+    pub fn of_data<T: Serialize + DeserializeOwned>(
+        &mut self,
+        what: &str,
+        data: &DatasetConfig,
+        compute: impl FnOnce(&Dataset) -> Result<T>,
+    ) -> Result<T> {
+        let name = serde_json::to_string(data).unwrap_or_default();
+        self.kept(format!("{name} {what}"), || compute(&data.load()?))
+    }
+
+    /// Numbers of training, validation and test images.
+    ///
+    /// # Errors
+    /// As [`of_data`](Self::of_data).
+    pub fn images(&mut self, data: &DatasetConfig) -> Result<[usize; 3]> {
+        self.of_data("images", data, |data| Ok([data.train.len(), data.valid.len(), data.test.len()]))
+    }
+
+    fn kept<T: Serialize + DeserializeOwned>(&mut self, key: String, make: impl FnOnce() -> Result<T>) -> Result<T> {
+        let bad = |e: serde_json::Error| Error::config("what", format!("({key:?}) stands for something else: {e}"));
         self.asked.insert(key.clone());
         if let Some(value) = self.entries.derived.get(&key) {
             return serde_json::from_value(value.clone()).map_err(bad);
         }
-        let made = compute(&self.store.run(config)?)?;
-        self.entries.derived.insert(key, serde_json::to_value(&made).map_err(bad)?);
+        let made = make()?;
+        self.entries.derived.insert(key.clone(), serde_json::to_value(&made).map_err(bad)?);
         self.write()?;
         Ok(made)
     }
