@@ -12,7 +12,7 @@ fn main() -> Result<()> {
         return Err(Error::config("FOLDER", "is missing: name the folder that the figures go to"));
     };
     let made_up = Provenance::collect("made-up numbers", "", [1, 2, 3], []);
-    let figures = [one_panel, five_panels, images, manifold, heatmap, bars, many_bars];
+    let figures = [one_panel, five_panels, other_lines, images, manifold, heatmap, bars, many_bars];
     for draw in figures {
         let figure = draw(&made_up)?;
         for path in figure.export_to(Path::new(&folder))? {
@@ -57,6 +57,33 @@ fn five_panels(provenance: &Provenance) -> Result<Figure> {
         panels = panels.panel(panel);
     }
     panels.figure(provenance.clone())
+}
+
+/// A linear axis beside a doubly logarithmic one, with a range and a gap.
+fn other_lines(provenance: &Provenance) -> Result<Figure> {
+    let x: Vec<f64> = (-80..=80).map(|i| 0.05 * f64::from(i)).collect();
+    let bell = |m: f64, s: f64| x.iter().map(|x| (-0.5 * ((x - m) / s).powi(2)).exp() / s).collect::<Vec<_>>();
+    let densities = LearningCurves::new("densities")
+        .title("linear axis, range 0 to 2.2")
+        .x_label("latent z")
+        .y_label("density")
+        .linear_x()
+        .y_range(0.0, 2.2)
+        .train_label("")
+        .curve(Curve::new("exact", x.clone(), bell(0.0, 0.5), Vec::new()))
+        .curve(Curve::new("approximate", x.clone(), bell(0.3, 0.6), Vec::new()));
+    let l: Vec<f64> = (0..9).map(|i| f64::from(1 << i)).collect();
+    let variance = |of_one: f64| l.iter().map(|l| of_one / l).collect::<Vec<_>>();
+    let gap = |values: Vec<f64>| values.into_iter().enumerate().map(|(i, v)| if i == 4 { 0.0 } else { v }).collect();
+    let variances = LearningCurves::new("variances")
+        .title("logarithmic axes")
+        .x_label("samples, L")
+        .y_label("variance of the gradient")
+        .log_y()
+        .curve(Curve::new("exact", l.clone(), variance(5.0), Vec::new()))
+        .curve(Curve::new("approximate", l.clone(), gap(variance(0.3)), Vec::new()));
+    let titled = Panels::new("gallery_lines").title("Made-up lines over other axes").columns(2);
+    titled.panel(densities).panel(variances).figure(provenance.clone())
 }
 
 /// Discs of growing radius and softness, 28 × 28 pixels.

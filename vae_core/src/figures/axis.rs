@@ -183,6 +183,10 @@ impl Frame<'_> {
             let (x, y) = (self.left + self.width * self.x.position(value), self.bottom());
             scene.line(&[(x, y), (x, y + 2.0)], theme::INK, 0.5);
         }
+        for &value in &self.y.small {
+            let (x, y) = (self.left, self.bottom() - self.height * self.y.position(value));
+            scene.line(&[(x - 2.0, y), (x, y)], theme::INK, 0.5);
+        }
         Ok(chart)
     }
 }

@@ -1,4 +1,4 @@
-//! Learning curves of one panel.
+//! Learning curves, and other lines, of one panel.
 
 use plotters::element::{Circle, Polygon};
 use plotters::prelude::{Color, LineSeries, RGBColor};
@@ -16,7 +16,7 @@ use crate::{Error, Result};
 pub struct Curve {
     /// Its name in the legend; curves of the same name have the same colour in all panels.
     pub label: String,
-    /// Training samples seen at each point, increasing and positive.
+    /// Training samples seen at each point, or whatever the panel's horizontal axis is; increasing.
     pub samples: Vec<f64>,
     /// Values on the training set, drawn solid; as many as `samples`, or none.
     pub train: Vec<f64>,
@@ -48,13 +48,18 @@ pub struct Reference {
     pub dashed: bool,
 }
 
-/// A panel of learning curves over the number of training samples, and a figure by itself.
+/// A panel of learning curves over the number of training samples, or of lines over anything else, and a figure by itself.
 #[derive(Clone, Debug)]
 pub struct LearningCurves {
     pub(super) heading: Heading,
+    pub(super) x_label: String,
     pub(super) y_label: String,
+    pub(super) train_label: String,
     pub(super) held_out_label: String,
+    pub(super) linear_x: bool,
+    pub(super) log_y: bool,
     x_range: Option<(f64, f64)>,
+    y_range: Option<(f64, f64)>,
     pub(super) curves: Vec<Curve>,
     pub(super) references: Vec<Reference>,
 }
@@ -64,9 +69,14 @@ impl LearningCurves {
     pub fn new(id: impl Into<String>) -> Self {
         Self {
             heading: Heading::new(id),
+            x_label: "training samples seen".into(),
             y_label: "lower bound (nats per datapoint)".into(),
+            train_label: "train".into(),
             held_out_label: "held out".into(),
+            linear_x: false,
+            log_y: false,
             x_range: None,
+            y_range: None,
             curves: Vec::new(),
             references: Vec::new(),
         }
@@ -74,9 +84,39 @@ impl LearningCurves {
 
     headed!();
 
+    /// Title of the horizontal axis ("training samples seen" unless said otherwise).
+    pub fn x_label(mut self, label: impl Into<String>) -> Self {
+        self.x_label = label.into();
+        self
+    }
+
     /// Title of the vertical axis.
     pub fn y_label(mut self, label: impl Into<String>) -> Self {
         self.y_label = label.into();
+        self
+    }
+
+    /// A horizontal axis of the values themselves, of either sign, not of their logarithms.
+    pub fn linear_x(mut self) -> Self {
+        self.linear_x = true;
+        self
+    }
+
+    /// A vertical axis of logarithms, say for variances; what is not positive is a gap.
+    pub fn log_y(mut self) -> Self {
+        self.log_y = true;
+        self
+    }
+
+    /// The range of the vertical axis, at which curves are cut; by default it holds all but stray values.
+    pub fn y_range(mut self, low: f64, high: f64) -> Self {
+        self.y_range = Some((low, high));
+        self
+    }
+
+    /// What the solid curves are called in the legend ("train" unless said otherwise; an empty name has no entry).
+    pub fn train_label(mut self, label: impl Into<String>) -> Self {
+        self.train_label = label.into();
         self
     }
 
@@ -132,48 +172,87 @@ impl LearningCurves {
             let (expected, found) = (shape(expected), shape(found));
             return Err(Error::Shape { what: "values, one per number of samples", expected, found });
         }
-        let ordered = |samples: &[f64]| samples.is_sorted() && samples.iter().all(|&s| drawable(s) && s > 0.0);
-        if !self.series().all(|(samples, _)| ordered(samples)) {
-            return Err(self.heading.error("numbers of samples must be finite, positive and in increasing order"));
+        let valid = |x: f64| drawable(x) && (self.linear_x || x > 0.0);
+        if !self.series().all(|(samples, _)| samples.is_sorted() && samples.iter().all(|&x| valid(x))) {
+            let reason = if self.linear_x { "finite" } else { "finite, positive" };
+            return Err(self.heading.error(format!("numbers of samples must be {reason} and in increasing order")));
         }
-        if !self.series().any(|(_, values)| values.iter().any(|&v| drawable(v))) {
-            return Err(self.heading.error("there is no finite value to draw; add a curve"));
+        if !self.series().any(|(_, values)| values.iter().any(|&v| drawable(self.height(v)))) {
+            let what = if self.log_y { "positive" } else { "finite" };
+            return Err(self.heading.error(format!("there is no {what} value to draw; add a curve")));
+        }
+        if let Some((low, high)) = self.y_range
+            && !(drawable(self.height(low)) && drawable(self.height(high)) && low < high)
+        {
+            let reason =
+                format!("its vertical axis cannot go from {low} to {high}: give finite values, the lower first");
+            return Err(self.heading.error(reason + if self.log_y { ", both positive" } else { "" }));
         }
         Ok(())
+    }
+
+    /// Where a value stands on the vertical axis; NaN where it has no place.
+    fn height(&self, value: f64) -> f64 {
+        match self.log_y {
+            true if value > 1e-150 && drawable(value) => value.log10(),
+            true => f64::NAN,
+            false => value,
+        }
+    }
+
+    /// Where the points of a line stand on the axes.
+    pub(super) fn points<'a>(&'a self, samples: &'a [f64], values: &'a [f64]) -> impl Iterator<Item = Point> + 'a {
+        let along = |x: f64| if self.linear_x { x } else { x.log10() };
+        samples.iter().zip(values).map(move |(x, value)| (along(*x), self.height(*value)))
     }
 
     /// The axes for a plotted area of the given size.
     pub(super) fn axes(&self, (width, height): (f64, f64)) -> (Axis, Axis) {
         let fold = |range: (f64, f64), v: f64| (range.0.min(v), range.1.max(v));
         let nothing = (f64::INFINITY, f64::NEG_INFINITY);
-        let seen = self.series().flat_map(|(s, v)| s.iter().zip(v).filter(|(_, v)| drawable(**v)).map(|(s, _)| *s));
-        let (low, high) = self.x_range.unwrap_or_else(|| seen.fold(nothing, fold));
-        let x = Axis::logarithms(low, high, (width / 40.0) as usize);
+        let seen = |(s, v): (&[f64], &[f64])| {
+            let there = |(x, v): (&f64, &f64)| drawable(self.height(*v)).then_some(*x);
+            s.iter().zip(v).filter_map(there).collect::<Vec<_>>()
+        };
+        let (low, high) = self.x_range.unwrap_or_else(|| self.series().flat_map(seen).fold(nothing, fold));
+        let x = match self.linear_x {
+            true => Axis::linear(low, high, 0.0, (width / 60.0) as usize),
+            false => Axis::logarithms(low, high, (width / 40.0) as usize),
+        };
         // Others' curves may fall further out of view, so that they do not squeeze those shown.
         let own = self.series().count() - self.references.len();
         let ranges = self.series().enumerate().filter_map(|(index, (samples, values))| {
-            core_range(samples, values, if index >= own && own > 0 { 0.15 } else { 0.05 })
+            core_range(self.points(samples, values), if index >= own && own > 0 { 0.15 } else { 0.05 })
         });
-        let (low, high) = ranges.fold(nothing, |range, (low, high)| fold(fold(range, low), high));
-        (x, Axis::linear(low, high, 0.04, (height / 30.0) as usize))
+        let (given, most) = (self.y_range.map(|(low, high)| (self.height(low), self.height(high))), height / 30.0);
+        let share = if given.is_some() { 0.0 } else { 0.04 };
+        let (low, high) =
+            given.unwrap_or_else(|| ranges.fold(nothing, |range, (low, high)| fold(fold(range, low), high)));
+        if self.log_y {
+            let margin = share * (high - low);
+            return (x, Axis::logarithms(10f64.powf(low - margin), 10f64.powf(high + margin), most as usize));
+        }
+        (x, Axis::linear(low, high, share, most as usize))
     }
 
     /// Draws the curves; `colour` is that of a label, of a reference or not.
     pub(super) fn draw(&self, chart: &mut Chart, colour: impl Fn(&str, bool) -> RGBColor) -> Result<()> {
         for r in &self.references {
-            draw_line(chart, (&r.samples, &r.values), colour(&r.label, true), theme::REFERENCE, r.dashed)?;
+            let points = self.points(&r.samples, &r.values).collect();
+            draw_line(chart, points, colour(&r.label, true), theme::REFERENCE, r.dashed)?;
         }
         let curve = |label: &str| colour(label, false);
         for c in &self.curves {
             for band in [&c.train_band, &c.held_out_band].into_iter().flatten() {
-                let polygons = bands(&c.samples, band);
+                let (low, high): (Vec<_>, Vec<_>) = band.iter().copied().unzip();
+                let polygons = bands(self.points(&c.samples, &low).zip(self.points(&c.samples, &high)).collect());
                 let area = |outline| Polygon::new(outline, curve(&c.label).mix(0.2));
                 chart.draw_series(polygons.into_iter().map(area)).map_err(failed)?;
             }
         }
         for c in &self.curves {
-            draw_line(chart, (&c.samples, &c.train), curve(&c.label), theme::CURVE, false)?;
-            draw_line(chart, (&c.samples, &c.held_out), curve(&c.label), theme::CURVE, true)?;
+            draw_line(chart, self.points(&c.samples, &c.train).collect(), curve(&c.label), theme::CURVE, false)?;
+            draw_line(chart, self.points(&c.samples, &c.held_out).collect(), curve(&c.label), theme::CURVE, true)?;
         }
         Ok(())
     }
@@ -181,9 +260,9 @@ impl LearningCurves {
 
 type Point = (f64, f64);
 
-fn draw_line(chart: &mut Chart, xy: (&[f64], &[f64]), colour: RGBColor, width: f64, dashed: bool) -> Result<()> {
+fn draw_line(chart: &mut Chart, points: Vec<Point>, colour: RGBColor, width: f64, dashed: bool) -> Result<()> {
     let range = chart.y_range();
-    for piece in pieces(xy.0, xy.1, (range.start, range.end)) {
+    for piece in pieces(&points, (range.start, range.end)) {
         let drawn = match piece.as_slice() {
             [point] => chart.draw_series([Circle::new(*point, quarters(1.6 * width), colour.filled())]),
             _ if dashed => chart.draw_series([dashes(piece, colour, width)]),
@@ -194,10 +273,9 @@ fn draw_line(chart: &mut Chart, xy: (&[f64], &[f64]), colour: RGBColor, width: f
     Ok(())
 }
 
-/// The visible pieces of a curve over the logarithm of `samples`: broken at values that cannot be drawn, and cut at `low`
-/// and `high`, where plotters would draw along the edge. A piece of one point is a value between two gaps.
-pub(super) fn pieces(samples: &[f64], values: &[f64], (low, high): (f64, f64)) -> Vec<Vec<Point>> {
-    let points: Vec<Point> = samples.iter().zip(values).map(|(s, v)| (s.log10(), *v)).collect();
+/// The visible pieces of a curve: broken at values that cannot be drawn, and cut at `low` and `high`, where plotters
+/// would draw along the edge. A piece of one point is a value between two gaps.
+pub(super) fn pieces(points: &[Point], (low, high): (f64, f64)) -> Vec<Vec<Point>> {
     let mut pieces: Vec<Vec<Point>> = Vec::new();
     for run in points.split(|p| !drawable(p.1)) {
         if let [(_, y)] = run
@@ -224,12 +302,10 @@ pub(super) fn pieces(samples: &[f64], values: &[f64], (low, high): (f64, f64)) -
 }
 
 /// The outline of a band, one polygon per stretch without gaps; plotters keeps it in the chart.
-fn bands(samples: &[f64], band: &[(f64, f64)]) -> Vec<Vec<Point>> {
-    let points: Vec<(f64, Point)> = samples.iter().zip(band).map(|(s, ends)| (s.log10(), *ends)).collect();
-    let runs = points.split(|(_, (low, high))| !(drawable(*low) && drawable(*high)));
-    let outline = |run: &[(f64, Point)]| {
-        let upper = run.iter().rev().map(|&(x, (_, high))| (x, high));
-        run.iter().map(|&(x, (low, _))| (x, low)).chain(upper).collect()
+fn bands(ends: Vec<(Point, Point)>) -> Vec<Vec<Point>> {
+    let runs = ends.split(|(low, high)| !(drawable(low.1) && drawable(high.1)));
+    let outline = |run: &[(Point, Point)]| {
+        run.iter().map(|(low, _)| *low).chain(run.iter().rev().map(|(_, high)| *high)).collect()
     };
     runs.filter(|run| run.len() > 1).map(outline).collect()
 }
@@ -237,8 +313,7 @@ fn bands(samples: &[f64], band: &[(f64, f64)]) -> Vec<Vec<Point>> {
 /// The range that holds all but stray values: a share of `stray` of the curve's drawn length may fall out at either end,
 /// where it would stretch the range by more than a quarter. Values that are twenty times as far out as 90 % of all are
 /// not counted: on a logarithmic axis two wild points at the start can be a long stretch.
-pub(super) fn core_range(samples: &[f64], values: &[f64], stray: f64) -> Option<(f64, f64)> {
-    let points = samples.iter().zip(values).map(|(s, &v)| (s.log10(), v));
+pub(super) fn core_range(points: impl Iterator<Item = Point>, stray: f64) -> Option<(f64, f64)> {
     let points: Vec<Point> = points.filter(|point| drawable(point.1)).collect();
     let weight = |i: usize| points[(i + 1).min(points.len() - 1)].0 - points[i.saturating_sub(1)].0;
     let mut weighted: Vec<_> = points.iter().enumerate().map(|(i, point)| (point.1, weight(i).max(1e-9))).collect();

@@ -14,8 +14,6 @@ use super::theme;
 use crate::Result;
 use crate::runs::provenance::Provenance;
 
-const X_TITLE: &str = "training samples seen";
-
 impl LearningCurves {
     /// Draws the panel as a figure.
     ///
@@ -70,8 +68,9 @@ impl Panels {
     /// If there is no panel, or one cannot be drawn (see [`LearningCurves::figure`]).
     pub fn figure(self, provenance: Provenance) -> Result<Figure> {
         let scene = self.scene()?;
+        let scale = |logarithms| if logarithms { "logarithmic" } else { "linear" };
         let data = json!({"kind": "learning curves", "panels": self.panels.iter().map(|p| json!({
-            "title": p.heading.title, "x": X_TITLE, "y": p.y_label,
+            "title": p.heading.title, "x": p.x_label, "x_scale": scale(!p.linear_x), "y": p.y_label, "y_scale": scale(p.log_y),
             "curves": p.curves, "references": p.references,
         })).collect::<Vec<_>>()});
         self.heading.render(scene, provenance, data)
@@ -96,7 +95,10 @@ impl Panels {
         let labels = axes.iter().map(|(_, y)| y.label_width(&scene)).fold(0.0, f64::max).min(120.0);
         let colours = Colours::new(&self.panels);
         let legend = colours.legend(&self.panels);
-        let (legend_width, first, cell) = (legend.width(&scene), SIDE + 22.0, labels + width + GAP);
+        // One title of the vertical axis serves a row, unless the panels differ.
+        let alike = self.panels.iter().all(|p| p.y_label == self.panels[0].y_label);
+        let (y_title_width, first) = (if alike { 0.0 } else { 22.0 }, SIDE + 22.0);
+        let (legend_width, cell) = (legend.width(&scene), labels + width + GAP + y_title_width);
         scene.width = (first + columns as f64 * cell + SIDE).max(legend_width + 2.0 * SIDE);
         let top = self.heading.draw_title(&mut scene);
         let title_height = if self.panels.iter().any(|p| !p.heading.title.is_empty()) { 20.0 } else { 2.0 };
@@ -106,8 +108,12 @@ impl Panels {
             let left = first + column as f64 * cell + labels;
             let top = top + row as f64 * row_height;
             scene.title(&panel.heading.title, (left + 0.5 * width, top + 8.0), theme::LABEL, width + 24.0);
-            let y_title = if column == 0 { (panel.y_label.as_str(), left - SIDE) } else { ("", labels) };
-            let (top, x_title) = (top + title_height, (X_TITLE, BELOW));
+            let y_title = match column {
+                0 => (panel.y_label.as_str(), left - SIDE),
+                _ if alike => ("", labels),
+                _ => (panel.y_label.as_str(), labels + y_title_width),
+            };
+            let (top, x_title) = (top + title_height, (panel.x_label.as_str(), BELOW));
             let mut chart = Frame { left, top, width, height, x, y, x_title, y_title }.chart(&mut scene)?;
             panel.draw(&mut chart, |label, reference| colours.of(label, reference))?;
         }
@@ -164,8 +170,9 @@ impl Colours {
             named.map(|label| line(label, self.of(label, false), theme::CURVE + 0.75, false)).collect();
         let curves = || panels.iter().flat_map(|p| p.curves.iter());
         let references = || panels.iter().flat_map(|p| p.references.iter());
-        if curves().any(|c| !c.train.is_empty()) || references().any(|r| !r.dashed) {
-            entries.push(line("train", theme::INK, theme::CURVE, false));
+        let solid = panels.first().map_or("train", |p| p.train_label.as_str());
+        if !solid.is_empty() && (curves().any(|c| !c.train.is_empty()) || references().any(|r| !r.dashed)) {
+            entries.push(line(solid, theme::INK, theme::CURVE, false));
         }
         if curves().any(|c| !c.held_out.is_empty()) || references().any(|r| r.dashed) {
             let label = panels.first().map_or("held out", |p| p.held_out_label.as_str());

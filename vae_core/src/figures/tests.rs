@@ -140,8 +140,7 @@ proptest! {
 
     #[test]
     fn nothing_leaves_the_range(y in prop::collection::vec(prop_oneof![Just(f64::NAN), -3.0..3.0f64, Just(1e100)], 0..40)) {
-        let x = powers((0..y.len()).map(|i| i as f64));
-        for (x, y) in pieces(&x, &y, (-1.0, 1.0)).into_iter().flatten() {
+        for (x, y) in pieces(&numbered(&y), (-1.0, 1.0)).into_iter().flatten() {
             prop_assert!((-1.0..=1.0).contains(&y) && (0.0..=40.0).contains(&x));
         }
     }
@@ -179,17 +178,16 @@ fn ticks_are_round() {
     assert_eq!(labels(Axis::places(["a".into(), String::new(), "b".into()])), ["a", "b"]);
 }
 
-fn powers(exponents: impl Iterator<Item = f64>) -> Vec<f64> {
-    exponents.map(|x| 10f64.powf(x)).collect()
+fn numbered(values: &[f64]) -> Vec<(f64, f64)> {
+    (0..).map(f64::from).zip(values.iter().copied()).collect()
 }
 
 #[test]
 fn gaps_break_curves_and_edges_cut_them() {
-    let x = powers((0..7).map(f64::from));
-    let found = pieces(&x, &[0.5, 0.5, f64::NAN, 0.2, f64::INFINITY, 0.5, 1.5], (0.0, 1.0));
+    let found = pieces(&numbered(&[0.5, 0.5, f64::NAN, 0.2, f64::INFINITY, 0.5, 1.5]), (0.0, 1.0));
     assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 2], "{found:?}");
     assert_eq!(*found[2].last().unwrap(), (5.5, 1.0));
-    let through = pieces(&x, &[-1.0, 3.0, 0.5, 0.5, 2.0, 2.0, 1.0], (0.0, 1.0));
+    let through = pieces(&numbered(&[-1.0, 3.0, 0.5, 0.5, 2.0, 2.0, 1.0]), (0.0, 1.0));
     assert_eq!(through.iter().map(Vec::len).collect::<Vec<_>>(), [2, 4, 2], "{through:?}");
 }
 
@@ -198,10 +196,53 @@ fn a_wild_start_does_not_set_the_range() {
     let samples: Vec<f64> = (1..=400).map(f64::from).collect();
     let mut values: Vec<f64> = samples.iter().map(|s| -105.0 - 60.0 * s.powf(-0.5)).collect();
     (values[0], values[1], values[9]) = (-5000.0, -3000.0, f64::NAN);
-    let (low, high) = core_range(&samples, &values, 0.05).unwrap();
+    let points = samples.iter().map(|s| s.log10()).zip(values);
+    let (low, high) = core_range(points, 0.05).unwrap();
     assert!(low > -150.0 && low <= -135.0 && high > -109.0, "{low} {high}");
-    assert_eq!(core_range(&[10.0], &[3.0], 0.05), Some((3.0, 3.0)));
-    assert_eq!(core_range(&[10.0], &[f64::NAN], 0.05), None);
+    assert_eq!(core_range([(1.0, 3.0)].into_iter(), 0.05), Some((3.0, 3.0)));
+    assert_eq!(core_range([(1.0, f64::NAN)].into_iter(), 0.05), None);
+}
+
+#[test]
+fn lines_over_anything_name_their_axes() {
+    // a line through (−1, 10⁻²), (0, no place), (1, 1) and (2, 10²) on a linear axis and a logarithmic one
+    let line = || Curve::new("a", vec![-1.0, 0.0, 1.0, 2.0], vec![0.01, -3.0, 1.0, 100.0], Vec::new());
+    let panel = || LearningCurves::new("a").curve(line()).x_label("place").y_label("variance").linear_x().log_y();
+    let figure = panel().train_label("").figure(provenance()).unwrap();
+    let written = |label: &str| figure.svg.contains(&format!(">{label}</text>"));
+    assert!(["place", "variance", "−1.0", "0.0", "2.0", "10⁻²", "10²"].into_iter().all(written), "{}", figure.svg);
+    assert!(!written("train") && !written("training samples seen"));
+    let axes = |p: &Value| [&p["x"], &p["x_scale"], &p["y"], &p["y_scale"]].map(|v| v.as_str().unwrap().to_owned());
+    assert_eq!(axes(&figure.data["panels"][0]), ["place", "linear", "variance", "logarithmic"]);
+    // panels keep their own titles, and the default stays
+    let learning = || LearningCurves::new("b").curve(curve(&[1.0, 2.0]));
+    let both = Panels::new("p").columns(2).panel(panel()).panel(learning()).figure(provenance()).unwrap();
+    let titles = ["place", "variance", "training samples seen", "lower bound (nats per datapoint)"];
+    assert!(titles.iter().all(|t| both.svg.matches(&format!(">{t}</text>")).count() == 1), "{}", both.svg);
+    assert_eq!(axes(&both.data["panels"][1])[1..], ["logarithmic", "lower bound (nats per datapoint)", "linear"]);
+    // the line is broken where it is not positive: two pieces, of one and of two points
+    let points = panel().points(&line().samples, &line().train).collect::<Vec<_>>();
+    assert!(points[0] == (-1.0, -2.0) && points[1].1.is_nan() && points[3] == (2.0, 2.0), "{points:?}");
+    assert_eq!(pieces(&points, (-3.0, 3.0)).iter().map(Vec::len).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn a_given_range_is_kept_and_must_be_one() {
+    let ends = |panel: LearningCurves| {
+        let (_, y) = panel.axes((300.0, 300.0));
+        [y.position(0.0), y.position(2.0)]
+    };
+    let panel = || LearningCurves::new("a").curve(curve(&[1.0, 50.0, 1000.0]));
+    assert_eq!(ends(panel().y_range(0.0, 2.0)), [0.0, 1.0]);
+    assert_eq!(ends(panel().log_y().y_range(1.0, 100.0)), [0.0, 1.0]);
+    let fails = |panel: LearningCurves| panel.figure(provenance()).unwrap_err().to_string();
+    for (low, high) in [(1.0, 1.0), (2.0, 1.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
+        assert!(fails(panel().y_range(low, high)).contains("the lower first"), "{low} {high}");
+    }
+    assert!(fails(panel().log_y().y_range(0.0, 1.0)).contains("both positive"));
+    assert!(panel().y_range(0.0, 1.0).figure(provenance()).is_ok());
+    let negative = || LearningCurves::new("a").curve(curve(&[-1.0, 0.0]));
+    assert!(fails(negative().log_y()).contains("no positive value") && negative().figure(provenance()).is_ok());
 }
 
 #[test]
