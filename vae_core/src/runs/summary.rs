@@ -36,6 +36,13 @@ impl Quantity {
     }
 }
 
+impl Quantity {
+    /// Of each run.
+    pub fn of_each(self, runs: &[impl AsRef<RunResult>]) -> Vec<f64> {
+        runs.iter().map(|run| self.of(run)).collect()
+    }
+}
+
 /// The quantity of each run with this N_z, in the order of the list: one value a seed.
 pub fn values(runs: &[impl AsRef<RunResult>], n_z: usize, quantity: Quantity) -> Vec<f64> {
     runs.iter().filter(|r| r.as_ref().config.model.latent == n_z).map(|r| quantity.of(r)).collect()
