@@ -29,7 +29,7 @@ pub use crate::rng::{Stream, rng};
 pub use crate::runs::summary::{mean_sd, means, values};
 pub use crate::runs::{Interval, NoAudience, Provenance, Quantity, Results, Run, RunResult, RunStore, TwoWay};
 pub use crate::train::observer::{Checkpointer, StopFlag};
-pub use crate::train::{Control, Event, History, Observer, Outcome, Record, Trainer};
+pub use crate::train::{Control, Event, History, Observer, Outcome, Record, Trainer, step_costs};
 // The choices, to be named with their folder: `likelihoods::Gaussian`, `priors::Laplace`, `optim::Adam`, ….
 pub use crate::{Error, Result, corruption, estimators, likelihoods, optim, posteriors, priors};
 pub use ndarray::{Array1, Array2, Axis, concatenate, s};

@@ -33,6 +33,14 @@ impl Curve {
     pub fn new(label: impl Into<String>, samples: Vec<f64>, train: Vec<f64>, held_out: Vec<f64>) -> Self {
         Self { label: label.into(), samples, train, held_out, ..Self::default() }
     }
+
+    /// Only what it has on held-out data, drawn solid, where many curves are compared; call the solid ones so by
+    /// [`train_label`](LearningCurves::train_label).
+    #[must_use]
+    pub fn only_held_out(self) -> Self {
+        let (train, train_band) = (self.held_out, self.held_out_band);
+        Self { train, train_band, held_out: Vec::new(), held_out_band: None, ..self }
+    }
 }
 
 /// Someone else's curve, drawn thin and grey behind the others.

@@ -57,6 +57,16 @@ impl History {
         self.records.iter().max_by(|a, b| a.valid.bound.total_cmp(&b.valid.bound))
     }
 
+    /// Training samples until the validation bound first reached this, between two records by the logarithm of samples; none if it never did.
+    pub fn samples_to_reach(&self, bound: f64) -> Option<f64> {
+        let k = self.records.iter().position(|r| r.valid.bound >= bound)?;
+        let after = &self.records[k];
+        let Some(before) = k.checked_sub(1).map(|k| &self.records[k]) else { return Some(after.samples as f64) };
+        let share = (bound - before.valid.bound) / (after.valid.bound - before.valid.bound);
+        let (from, to) = ((before.samples as f64).ln(), (after.samples as f64).ln());
+        Some((from + share * (to - from)).exp())
+    }
+
     /// Why a run with this history should stop, if the rule says that it should.
     pub fn stops(&self, rule: &EarlyStop) -> Option<String> {
         let waited = self.waits(rule).last().unwrap_or(0);
@@ -74,5 +84,24 @@ impl History {
             }
             waited
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_bound_is_reached_between_two_records() {
+        let record = |samples: u64, bound: f64| Record {
+            updates: samples / 100,
+            samples,
+            train: Bound::default(),
+            valid: Bound { bound, ..Bound::default() },
+        };
+        let history = History { records: vec![record(100, -200.0), record(10_000, -100.0), record(20_000, -120.0)] };
+        assert!((history.samples_to_reach(-150.0).unwrap() - 1000.0).abs() < 1e-6);
+        assert_eq!((history.samples_to_reach(-300.0), history.samples_to_reach(-99.0)), (Some(100.0), None));
     }
 }

@@ -1,6 +1,7 @@
 //! Algorithm 1: training, its history, its observers and its checkpoints.
 
 pub mod checkpoint;
+mod cost;
 mod evaluate;
 mod fit;
 pub mod history;
@@ -10,6 +11,7 @@ mod state;
 pub mod trainer;
 pub(crate) mod weights;
 
+pub use cost::step_costs;
 pub use evaluate::evaluate;
 pub use history::{History, Record};
 pub use observer::{Control, Observer, Outcome};

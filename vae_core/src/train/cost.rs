@@ -1,0 +1,63 @@
+//! What a training step costs.
+
+use std::time::Instant;
+
+use super::trainer::Trainer;
+use crate::config::RunConfig;
+use crate::data::dataset::Dataset;
+use crate::{Error, Result};
+
+/// Steps that are timed together.
+const STEPS: usize = 20;
+
+/// Seconds a training step of each configuration takes on one thread: medians over so many rounds, in each of which all have their turn, so
+/// that what else the machine does falls on all alike.
+///
+/// # Errors
+/// [`Error::Config`] for no rounds; otherwise as [`Trainer::new`] and [`Trainer::step`].
+pub fn step_costs(configs: &[RunConfig], data: &Dataset, rounds: usize) -> Result<Vec<f64>> {
+    if rounds == 0 {
+        return Err(Error::config("rounds", "is 0; measure at least one"));
+    }
+    let mut trainers = configs.iter().map(|c| Trainer::new(c, data)?.on_threads(1)).collect::<Result<Vec<_>>>()?;
+    let mut taken = vec![Vec::with_capacity(rounds); configs.len()];
+    // the first round only fills caches and buffers
+    for round in 0..=rounds {
+        for (trainer, taken) in trainers.iter_mut().zip(&mut taken) {
+            let start = Instant::now();
+            for _ in 0..STEPS {
+                trainer.step(data)?;
+            }
+            if round > 0 {
+                taken.push(start.elapsed().as_secs_f64() / STEPS as f64);
+            }
+        }
+    }
+    Ok(taken.into_iter().map(median).collect())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::data::dataset::{DatasetConfig, DatasetKind};
+    use crate::estimators::Form;
+
+    #[test]
+    fn each_configuration_has_its_time() {
+        let data = DatasetConfig::new(DatasetKind::SyntheticDigits).load().unwrap();
+        let config = |l: usize| {
+            let mut config = RunConfig::report(data.config).estimator(Form::B, l);
+            (config.model.encoder, config.model.decoder) = (vec![20], vec![20]);
+            config
+        };
+        let found = step_costs(&[config(1), config(16)], &data, 3).unwrap();
+        assert!(found.len() == 2 && found.iter().all(|&s| s > 0.0), "{found:?}");
+        assert!(step_costs(&[config(1)], &data, 0).is_err());
+    }
+}
