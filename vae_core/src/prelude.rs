@@ -27,7 +27,9 @@ pub use crate::priors::PriorConfig;
 pub use crate::reference::{Source, authors_curve, batch_and_samples, lower_bound_curves};
 pub use crate::rng::{Stream, rng};
 pub use crate::runs::summary::{mean_sd, means, values};
-pub use crate::runs::{Interval, NoAudience, Provenance, Quantity, Results, Run, RunResult, RunStore, TwoWay};
+pub use crate::runs::{
+    Claim, Interval, NoAudience, Provenance, Quantity, Results, Run, RunResult, RunStore, TwoWay, Verdict, claims,
+};
 pub use crate::train::observer::{Checkpointer, StopFlag};
 pub use crate::train::{Control, Event, History, Observer, Outcome, Record, Trainer, step_costs};
 // The choices, to be named with their folder: `likelihoods::Gaussian`, `priors::Laplace`, `optim::Adam`, ….

@@ -6,7 +6,7 @@ use vae_core::config::{Budget, Grid, RecordAt, RunConfig};
 use vae_core::data::dataset::{DatasetConfig, DatasetKind, Limit};
 use vae_core::figures::mean_curve;
 use vae_core::optim::{OptimiserConfig, Sgd};
-use vae_core::runs::{Interval, Quantity, Results, RunStore};
+use vae_core::runs::{Claim, Interval, Quantity, Results, RunStore, Verdict};
 
 fn small() -> RunConfig {
     let limit = Some(Limit { train: 200, eval: 50 });
@@ -55,7 +55,7 @@ fn committed_results_stand_for_the_runs() {
     let mut first = open("first");
     let made = first.run(&grid()).unwrap();
     let text = std::fs::read_to_string(&file).unwrap();
-    assert_eq!(text.lines().count(), 4 + 4, "a line a run");
+    assert_eq!(text.lines().count(), 4 + 6, "a line a run");
     // another machine: an empty store, and nothing is trained
     let mut second = open("second");
     let again = second.run(&grid()).unwrap();
@@ -79,15 +79,17 @@ fn committed_results_stand_for_the_runs() {
     assert_eq!(found, again_found);
     assert!(second.derive::<String>("first weight", one, |_| Ok(String::new())).is_err());
     assert!(second.derive::<f32>("another", one, weight).is_ok(), "trained in a store that has no such run");
-    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 4 + 4 + 2 - 1);
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 4 + 2 + 5);
     // a failure loses nothing of what was made beside it; what is no longer asked for goes
     let more = Grid::of(small()).seeds(5..6).and(diverges());
     assert!(matches!(second.run(&more), Err(Error::Sweep { .. })));
-    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 5 + 2 + 3);
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 5 + 2 + 5);
     let mut third = open("third");
     third.run(&Grid { runs: grid().runs[..3].to_vec() }).unwrap();
+    third.claim(Claim::new("4.4", "it is so").ours("1", Verdict::Holds));
     assert_eq!(third.finish().unwrap(), 2 + 2);
-    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 4 + 3);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("it is so"));
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 3 + 1 + 5);
     std::fs::write(&file, "{").unwrap();
     let error = Results::at(Some(file.clone()), store("fourth")).unwrap_err();
     assert!(error.to_string().contains("git checkout"), "{error}");

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::figure::content_block;
+use crate::runs::claims::Claim;
 
 /// Rows of text under column titles. It shows itself as Markdown; plain text is the same source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,15 @@ impl Table {
     pub fn row<S: Into<String>>(mut self, cells: impl IntoIterator<Item = S>) -> Self {
         self.rows.push(cells.into_iter().map(Into::into).collect());
         self
+    }
+
+    /// Claims of the report and what became of them.
+    pub fn of_claims(claims: &[Claim]) -> Self {
+        let titles = ["section", "the report says", "its number", "authors' trace", "vae_core", "the claim"];
+        let row = |table: Self, c: &Claim| {
+            table.row([c.section.as_str(), &c.claim, &c.report, &c.trace, &c.ours, c.verdict.words()])
+        };
+        claims.iter().fold(Self::new(titles), row)
     }
 
     /// The Markdown source, columns aligned.

@@ -1,6 +1,7 @@
 //! Runs: their results, the store that keeps them, sweeps, provenance.
 
 pub mod audience;
+pub mod claims;
 pub mod provenance;
 pub mod result;
 pub mod results;
@@ -11,9 +12,10 @@ pub mod summary;
 mod sweep;
 
 pub use audience::{Audience, NoAudience, SweepAudience, Watcher};
+pub use claims::{Claim, Verdict};
 pub use provenance::Provenance;
 pub use result::{Run, RunResult};
-pub use results::Results;
+pub use results::{Results, claims};
 pub use statistics::{Factor, Interval, TwoWay};
 pub use store::RunStore;
 pub use summary::Quantity;

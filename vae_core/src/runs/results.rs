@@ -5,12 +5,13 @@
 //! from the store) and merged in; one that nobody asked for is dropped by [`finish`](Results::finish).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::claims::Claim;
 use super::result::{Run, RunResult};
 use super::store::RunStore;
 use crate::config::{Grid, Profile, RunConfig};
@@ -27,6 +28,7 @@ pub struct Results {
     path: Option<PathBuf>,
     entries: Entries,
     asked: BTreeSet<String>,
+    claims: Vec<Claim>,
 }
 
 /// What the file holds.
@@ -36,6 +38,9 @@ struct Entries {
     runs: BTreeMap<String, RunResult>,
     /// By that hash, or the data's configuration, and what it is.
     derived: BTreeMap<String, Value>,
+    /// What the notebook tested.
+    #[serde(default)]
+    claims: Vec<Claim>,
 }
 
 impl Results {
@@ -53,16 +58,8 @@ impl Results {
     /// # Errors
     /// [`Error::Io`], [`Error::Checkpoint`] if the file cannot be read.
     pub fn at(path: Option<PathBuf>, store: RunStore) -> Result<Self> {
-        let mut entries = Entries::default();
-        if let Some(path) = path.as_ref().filter(|path| path.exists()) {
-            let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-            let damaged = |e: serde_json::Error| Error::Checkpoint {
-                path: path.clone(),
-                reason: format!("{e}; take the committed file (`git checkout`), or delete it to train its runs anew"),
-            };
-            entries = serde_json::from_str(&text).map_err(damaged)?;
-        }
-        Ok(Self { store, path, entries, asked: BTreeSet::new() })
+        let entries = path.as_deref().filter(|path| path.exists()).map(read).transpose()?.unwrap_or_default();
+        Ok(Self { store, path, entries, asked: BTreeSet::new(), claims: Vec::new() })
     }
 
     /// The results of a grid, in its order: from the file, from the store, or trained. What was made is in the file even if others fail.
@@ -140,16 +137,23 @@ impl Results {
         Ok(made)
     }
 
+    /// Records a claim of the report and what became of it, for the table of all claims. Those of the last time go with
+    /// [`finish`](Self::finish).
+    pub fn claim(&mut self, claim: Claim) {
+        self.claims.push(claim);
+    }
+
     /// Drops what was not asked for since it was opened, and returns how many entries that were.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be written.
     pub fn finish(&mut self) -> Result<usize> {
-        let Entries { runs, derived } = &mut self.entries;
+        let Entries { runs, derived, .. } = &mut self.entries;
         let before = runs.len() + derived.len();
         runs.retain(|hash, _| self.asked.contains(hash));
         derived.retain(|key, _| self.asked.contains(key));
         let dropped = before - runs.len() - derived.len();
+        self.entries.claims = std::mem::take(&mut self.claims);
         self.write()?;
         Ok(dropped)
     }
@@ -158,18 +162,45 @@ impl Results {
     fn write(&self) -> Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
         let text = format!(
-            "{{\"runs\": {{\n{}\n}}, \"derived\": {{\n{}\n}}}}\n",
+            "{{\"runs\": {{\n{}\n}}, \"derived\": {{\n{}\n}}, \"claims\": [\n{}\n]}}\n",
             lines(&self.entries.runs)?,
-            lines(&self.entries.derived)?
+            lines(&self.entries.derived)?,
+            self.entries.claims.iter().map(json).collect::<Result<Vec<_>>>()?.join(",\n")
         );
         write_atomic(path, text.as_bytes())
     }
 }
 
-fn lines<T: Serialize>(entries: &BTreeMap<String, T>) -> Result<String> {
-    let bad = |e: serde_json::Error| Error::config("results", e.to_string());
-    let line = |(key, entry): (&String, &T)| {
-        Ok(format!("{}: {}", Value::from(key.as_str()), serde_json::to_string(entry).map_err(bad)?))
-    };
+/// The committed claims of all notebooks, in the order of their sections.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Checkpoint`] if a file in `notebooks/results` cannot be read.
+pub fn claims() -> Result<Vec<Claim>> {
+    let folder = project_root().join("notebooks").join("results");
+    let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(Vec::new()) };
+    let mut files: Vec<_> = entries.flatten().map(|e| e.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|e| e == "json"));
+    files.sort();
+    let mut all = Vec::new();
+    for path in files {
+        all.extend(read(&path)?.claims);
+    }
+    Ok(all)
+}
+
+fn read(path: &Path) -> Result<Entries> {
+    let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+    serde_json::from_str(&text).map_err(|e| Error::Checkpoint {
+        path: path.to_owned(),
+        reason: format!("{e}; take the committed file (`git checkout`), or delete it to train its runs anew"),
+    })
+}
+
+fn json(entry: &impl Serialize) -> Result<String> {
+    serde_json::to_string(entry).map_err(|e| Error::config("results", e.to_string()))
+}
+
+fn lines(entries: &BTreeMap<String, impl Serialize>) -> Result<String> {
+    let line = |(key, entry): (&String, _)| Ok(format!("{}: {}", Value::from(key.as_str()), json(&entry)?));
     Ok(entries.iter().map(line).collect::<Result<Vec<_>>>()?.join(",\n"))
 }
