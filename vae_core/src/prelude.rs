@@ -14,7 +14,7 @@ pub use crate::figures::{
     Bars, Curve, Figure, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Table, manifold_latents,
     manifold_latents_of, mean_curve,
 };
-pub use crate::inference::latent::{class_at_origin, direction_in_plane, left_right_asymmetry};
+pub use crate::inference::latent::{chance_in_plane, class_at_origin, direction_in_plane, left_right_asymmetry};
 pub use crate::inference::{Decode, GradientMoments, constant_pixels_bound};
 pub use crate::likelihoods::{LikelihoodConfig, PixelMean, Variance};
 pub use crate::live::{Display, Progress, Screen, Training, results, run, run_all};
@@ -28,7 +28,8 @@ pub use crate::reference::{Source, authors_curve, batch_and_samples, lower_bound
 pub use crate::rng::{Stream, rng};
 pub use crate::runs::summary::{mean_sd, means, values};
 pub use crate::runs::{
-    Claim, Interval, NoAudience, Provenance, Quantity, Results, Run, RunResult, RunStore, TwoWay, Verdict, claims,
+    Claim, Factor, Interval, NoAudience, Provenance, Quantity, Results, Run, RunResult, RunStore, TwoWay, Verdict,
+    claims,
 };
 pub use crate::train::observer::{Checkpointer, StopFlag};
 pub use crate::train::{Control, Event, History, Observer, Outcome, Record, Trainer, step_costs};

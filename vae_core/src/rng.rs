@@ -38,6 +38,8 @@ pub enum Stream {
     Svi = 11,
     /// ε of a sample of gradients; index = draw.
     Gradient = 12,
+    /// ε of importance samples for log p(x); index = datapoint.
+    Marginal = 13,
 }
 
 /// The generator of `stream` at `index`; distinct `(seed, stream, index)` never overlap within 2³² words of 32 bits.

@@ -2,6 +2,8 @@
 
 use ndarray::{Array1, Array2};
 
+use crate::numeric::real::fill_normals;
+use crate::rng::{Stream, rng};
 use crate::{Error, Result};
 
 /// The commonest class among the `k` codes nearest the origin, and its share in \[0, 1\]; codes `[M, N_z]`, `[M]` labels.
@@ -67,6 +69,23 @@ pub fn direction_in_plane(codes: &Array2<f32>, values: &Array1<f64>) -> Result<(
     Ok((fitted / total, b2.atan2(b1).to_degrees()))
 }
 
+/// What [`direction_in_plane`] explains of a quantity that means nothing: of images `[n, D]`, decoded at codes `[n, 2]`, weighted pixel by pixel
+/// with N(0, 1). The shares of so many draws, ascending: a share is large only if it is above most of these.
+///
+/// # Errors
+/// As [`direction_in_plane`].
+pub fn chance_in_plane(codes: &Array2<f32>, images: &Array2<f32>, draws: u64, seed: u64) -> Result<Vec<f64>> {
+    let mut shares = Vec::with_capacity(draws as usize);
+    for draw in 0..draws {
+        let mut weights = vec![0.0f32; images.ncols()];
+        fill_normals(&mut weights, &mut rng(seed, Stream::User, draw));
+        let values = images.dot(&Array1::from(weights)).mapv(f64::from);
+        shares.push(direction_in_plane(codes, &values)?.0);
+    }
+    shares.sort_by(f64::total_cmp);
+    Ok(shares)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -93,5 +112,15 @@ mod tests {
         let values = codes.outer_iter().map(|z| 4.0 + 2.0 * f64::from(z[1])).collect();
         let (r2, angle) = direction_in_plane(&codes, &values).unwrap();
         assert!((r2 - 1.0).abs() < 1e-6 && (angle - 90.0).abs() < 1e-3);
+    }
+
+    /// Pixels that are linear in the codes leave nothing to chance; pixels that are odd about neither axis leave all to it.
+    #[test]
+    fn chance_depends_on_the_pixels() {
+        let codes = crate::figures::manifold_latents(9).unwrap();
+        let linear = Array2::from_shape_fn((81, 6), |(i, j)| codes[[i, j % 2]] * (j + 1) as f32);
+        let even = Array2::from_shape_fn((81, 6), |(i, j)| codes[[i, j % 2]].powi(2) * (j + 1) as f32);
+        let of = |images: &Array2<f32>| chance_in_plane(&codes, images, 20, 0).unwrap();
+        assert!(of(&linear)[0] > 0.999 && of(&even)[19] < 0.01 && of(&linear).is_sorted());
     }
 }

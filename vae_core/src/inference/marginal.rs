@@ -38,7 +38,7 @@ pub fn log_marginal<F: Real>(model: &Vae<F>, x: &[F], k: usize, (seed, threads):
     let workspaces = Pool::new(|| Ok([workspace(&full)?.with_packed_decoder(model), workspace(&rest)?]));
     threads::in_parallel(x.len() / d, threads, |i| {
         workspaces.with(|[for_full, for_rest]| {
-            let mut rng = rng(seed, Stream::Evaluation, i as u64);
+            let mut rng = rng(seed, Stream::Marginal, i as u64);
             let mut mean = LogMeanExp::default();
             let mut left = k;
             while left > 0 {

@@ -52,6 +52,7 @@ impl PublishedCurve {
     /// As grey lines: training solid, held-out dashed.
     pub fn references(&self) -> [Reference; 2] {
         let who = match self.source {
+            Source::Authors if self.method.contains("mis-scaled") => "report's authors, mis-scaled weight prior",
             Source::Authors => "report's authors",
             Source::KingmaWelling => "Kingma & Welling",
         };
