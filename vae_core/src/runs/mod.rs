@@ -14,6 +14,6 @@ pub use audience::{Audience, NoAudience, SweepAudience, Watcher};
 pub use provenance::Provenance;
 pub use result::{Run, RunResult};
 pub use results::Results;
-pub use statistics::{Factor, Interval, TwoWay};
+pub use statistics::{Factor, Interval, TwoWay, log_log_slope};
 pub use store::RunStore;
 pub use summary::Quantity;
