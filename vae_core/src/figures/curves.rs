@@ -219,10 +219,17 @@ impl LearningCurves {
             true => Axis::linear(low, high, 0.0, (width / 60.0) as usize),
             false => Axis::logarithms(low, high, (width / 40.0) as usize),
         };
-        // Others' curves may fall further out of view, so that they do not squeeze those shown.
+        // Others' curves may fall further out of view, so that they do not squeeze those shown; nothing squeezes logarithms.
         let own = self.series().count() - self.references.len();
         let ranges = self.series().enumerate().filter_map(|(index, (samples, values))| {
-            core_range(self.points(samples, values), if index >= own && own > 0 { 0.15 } else { 0.05 })
+            core_range(
+                self.points(samples, values),
+                match self.log_y {
+                    true => 0.0,
+                    false if index >= own && own > 0 => 0.15,
+                    false => 0.05,
+                },
+            )
         });
         let (given, most) = (self.y_range.map(|(low, high)| (self.height(low), self.height(high))), height / 30.0);
         let share = if given.is_some() { 0.0 } else { 0.04 };

@@ -271,6 +271,10 @@ fn a_given_range_is_kept_and_must_be_one() {
     let panel = || LearningCurves::new("a").curve(curve(&[1.0, 50.0, 1000.0]));
     assert_eq!(ends(panel().y_range(0.0, 2.0)), [0.0, 1.0]);
     assert_eq!(ends(panel().log_y().y_range(1.0, 100.0)), [0.0, 1.0]);
+    // without one, stray values are out of view, but not on an axis of logarithms
+    let stray = curve(&[1e4].into_iter().chain([1.0; 99]).collect::<Vec<_>>());
+    let top = |panel: LearningCurves, value: f64| panel.curve(stray.clone()).axes((300.0, 300.0)).1.position(value);
+    assert!(top(LearningCurves::new("a"), 1e4) > 2.0 && top(LearningCurves::new("a").log_y(), 4.0) < 1.0);
     let fails = |panel: LearningCurves| panel.figure(provenance()).unwrap_err().to_string();
     for (low, high) in [(1.0, 1.0), (2.0, 1.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
         assert!(fails(panel().y_range(low, high)).contains("the lower first"), "{low} {high}");
