@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use ndarray::Array2;
-use vae_core::figures::{Bars, Curve, Figure, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, manifold_latents};
+use vae_core::figures::{
+    Bars, Curve, Figure, GraphicalModel, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Variable,
+    manifold_latents,
+};
 use vae_core::runs::provenance::Provenance;
 use vae_core::{Error, Result};
 
@@ -12,7 +15,7 @@ fn main() -> Result<()> {
         return Err(Error::config("FOLDER", "is missing: name the folder that the figures go to"));
     };
     let made_up = Provenance::collect("made-up numbers", "", [1, 2, 3], []);
-    let figures = [one_panel, five_panels, other_lines, images, manifold, heatmap, bars, many_bars];
+    let figures = [one_panel, five_panels, other_lines, graph, images, manifold, heatmap, bars, many_bars];
     for draw in figures {
         let figure = draw(&made_up)?;
         for path in figure.export_to(Path::new(&folder))? {
@@ -84,6 +87,19 @@ fn other_lines(provenance: &Provenance) -> Result<Figure> {
         .curve(Curve::new("approximate", l.clone(), gap(variance(0.3)), Vec::new()));
     let titled = Panels::new("gallery_lines").title("Made-up lines over other axes").columns(2);
     titled.panel(densities).panel(variances).figure(provenance.clone())
+}
+
+fn graph(provenance: &Provenance) -> Result<Figure> {
+    GraphicalModel::new("gallery_graph")
+        .title("Made-up graph")
+        .node("z_{n}", Variable::Latent, (1.0, 0.0))
+        .node("x_{n}", Variable::Observed, (1.0, 1.0))
+        .node("θ", Variable::Parameter, (0.0, 0.5))
+        .plate("n = 1 … N", &["z_{n}", "x_{n}"])
+        .arrow("θ", "x_{n}", false)
+        .arrow("z_{n}", "x_{n}", false)
+        .arrow("x_{n}", "z_{n}", true)
+        .figure(provenance.clone())
 }
 
 /// Discs of growing radius and softness, 28 × 28 pixels.

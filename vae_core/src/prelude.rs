@@ -11,8 +11,8 @@ pub use crate::data::readers::{MatImages, labels_from_idx};
 pub use crate::data::values::Values;
 pub use crate::estimators::{Bound, Estimator, Form, KlWeight};
 pub use crate::figures::{
-    Bars, Curve, Figure, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Table, manifold_latents,
-    manifold_latents_of, mean_curve,
+    Bars, Curve, Figure, GraphicalModel, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Table, Variable,
+    interval_curve, manifold_latents, manifold_latents_of, mean_curve,
 };
 pub use crate::inference::latent::{chance_in_plane, class_at_origin, direction_in_plane, left_right_asymmetry};
 pub use crate::inference::{Decode, GradientMoments, constant_pixels_bound};
@@ -29,10 +29,12 @@ pub use crate::rng::{Stream, rng};
 pub use crate::runs::summary::{mean_sd, means, values};
 pub use crate::runs::{
     Claim, Factor, Interval, NoAudience, Provenance, Quantity, Results, Run, RunResult, RunStore, TwoWay, Verdict,
-    claims,
+    claims, log_log_slope,
 };
 pub use crate::train::observer::{Checkpointer, StopFlag};
 pub use crate::train::{Control, Event, History, Observer, Outcome, Record, Trainer, step_costs};
 // The choices, to be named with their folder: `likelihoods::Gaussian`, `priors::Laplace`, `optim::Adam`, ….
 pub use crate::{Error, Result, corruption, estimators, likelihoods, optim, posteriors, priors};
-pub use ndarray::{Array1, Array2, Axis, concatenate, s};
+// Section 2, whose names are short where they are read: `svi::GaussianLinear`, `svi::ascend`, ….
+pub use crate::svi;
+pub use ndarray::{Array1, Array2, Axis, array, concatenate, s};

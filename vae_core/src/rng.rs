@@ -34,7 +34,7 @@ pub enum Stream {
     Prior = 9,
     /// Whatever a notebook draws for itself.
     User = 10,
-    /// ε of stochastic variational inference; index = 0 for a sample of gradients, step for an ascent.
+    /// ε of stochastic variational inference; index = 0 for a sample of gradients, step for an ascent, 2⁶⁴ − 1 for data drawn from a model.
     Svi = 11,
     /// ε of a sample of gradients; index = draw.
     Gradient = 12,

@@ -227,11 +227,17 @@ impl LearningCurves {
             true => Axis::linear(low, high, 0.0, (width / 60.0) as usize),
             false => Axis::logarithms(low, high, (width / 40.0) as usize),
         };
-        // Others' curves may fall further out of view, so that they do not squeeze those shown.
+        // Others' curves may fall further out of view, so that they do not squeeze those shown; nothing squeezes logarithms.
         let own = self.series().count() - self.references.len();
-        let ranges = self.series().enumerate().filter_map(|(index, (samples, values))| {
-            core_range(self.points(samples, values), if index >= own && own > 0 { 0.15 } else { 0.05 })
-        });
+        let range = |(index, (samples, values))| {
+            let points = self.points(samples, values);
+            if self.log_y {
+                let heights = points.map(|point| point.1).filter(|height| drawable(*height));
+                return heights.map(|y| (y, y)).reduce(|range, (y, _)| fold(range, y));
+            }
+            core_range(points, if index >= own && own > 0 { 0.15 } else { 0.05 })
+        };
+        let ranges = self.series().enumerate().filter_map(range);
         let (given, most) = (self.y_range.map(|(low, high)| (self.height(low), self.height(high))), height / 30.0);
         let share = if given.is_some() { 0.0 } else { 0.04 };
         let (low, high) =

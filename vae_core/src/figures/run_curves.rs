@@ -2,7 +2,7 @@
 
 use super::curves::Curve;
 use crate::runs::summary::moments;
-use crate::runs::{Run, RunResult};
+use crate::runs::{Interval, Run, RunResult};
 use crate::{Error, Result};
 
 impl RunResult {
@@ -18,6 +18,17 @@ impl Run {
     pub fn curve(&self, label: impl Into<String>) -> Curve {
         self.result.curve(label)
     }
+}
+
+/// A line through the means of `values`, with their 95 % intervals as a band; `values[i]` are those at `x[i]`, say one a seed.
+///
+/// # Errors
+/// As [`Interval::of`].
+pub fn interval_curve(label: impl Into<String>, x: Vec<f64>, values: &[Vec<f64>]) -> Result<Curve> {
+    let of = values.iter().map(|values| Interval::of(values)).collect::<Result<Vec<_>>>()?;
+    let mut curve = Curve::new(label, x, of.iter().map(|i| i.mean).collect(), Vec::new());
+    curve.train_band = Some(of.iter().map(|i| (i.low, i.high)).collect());
+    Ok(curve)
 }
 
 /// The mean learning curve of runs that differ by their seed, with a band of one standard deviation if there are several.

@@ -15,7 +15,10 @@ use super::panels::Colours;
 use super::png::Bitmap;
 use super::scene::Scene;
 use super::text::{Typeface, plain, runs};
-use super::{Bars, Curve, Figure, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, manifold_latents, theme};
+use super::{
+    Bars, Curve, Figure, GraphicalModel, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Variable,
+    interval_curve, manifold_latents, theme,
+};
 use crate::runs::provenance::Provenance;
 use crate::{Error, Result};
 
@@ -227,6 +230,39 @@ fn lines_over_anything_name_their_axes() {
 }
 
 #[test]
+fn a_graph_has_its_variables_arrows_and_plate() {
+    let graph = || {
+        let z = GraphicalModel::new("a").node("z", Variable::Latent, (1.0, 0.0));
+        z.node("x", Variable::Observed, (1.0, 1.0)).node("θ", Variable::Parameter, (0.0, 0.5)).arrow("z", "x", false)
+    };
+    let draw = |graph: GraphicalModel| graph.figure(provenance());
+    let whole = graph().arrow("θ", "x", false).arrow("x", "z", true).plate("N", &["z", "x"]);
+    let figure = draw(whole.title("A graph with a long title")).unwrap();
+    for name in ["z", "x", "θ", "N", "generative model", "variational"] {
+        assert_eq!(figure.svg.matches(&format!(">{name}</text>")).count(), 1, "{name}");
+    }
+    // two circles of which one is grey, three arrowheads
+    let areas = |colour: &str| figure.svg.matches(&format!("<path fill=\"{colour}\"")).count();
+    assert_eq!((areas("#ffffff"), areas("#dddddd"), areas("#222222")), (1, 1, 3), "{}", figure.svg);
+    assert_eq!(figure.data["arrows"][2], json!({"from": "x", "to": "z", "variational": true}));
+    assert_eq!(figure.data["nodes"][1]["is"], "observed");
+    for graph in [graph().arrow("z", "y", false), graph().plate("N", &["y"])] {
+        assert!(draw(graph).unwrap_err().to_string().contains("no variable \"y\"; add it with `node`"));
+    }
+    assert!(draw(graph().node("y", Variable::Latent, (0.0, 0.0)).arrow("z", "y", false)).is_ok());
+    assert!(draw(GraphicalModel::new("a")).is_err());
+}
+
+#[test]
+fn a_line_through_means_has_their_intervals() {
+    let values = [vec![1.0, 2.0, 3.0], vec![5.0, 5.0]];
+    let line = interval_curve("a", vec![1.0, 2.0], &values).unwrap();
+    let (band, t) = (line.train_band.clone().unwrap(), 4.302_653 / 3f64.sqrt());
+    assert!(line.train == [2.0, 5.0] && (band[0].0 - 2.0 + t).abs() < 1e-5 && (band[0].1 - 2.0 - t).abs() < 1e-5);
+    assert!(band[1] == (5.0, 5.0) && curves(line).is_ok() && interval_curve("a", vec![1.0], &[vec![1.0]]).is_err());
+}
+
+#[test]
 fn a_given_range_is_kept_and_must_be_one() {
     let ends = |panel: LearningCurves| {
         let (_, y) = panel.axes((300.0, 300.0));
@@ -235,6 +271,10 @@ fn a_given_range_is_kept_and_must_be_one() {
     let panel = || LearningCurves::new("a").curve(curve(&[1.0, 50.0, 1000.0]));
     assert_eq!(ends(panel().y_range(0.0, 2.0)), [0.0, 1.0]);
     assert_eq!(ends(panel().log_y().y_range(1.0, 100.0)), [0.0, 1.0]);
+    // without one, stray values are out of view, but not on an axis of logarithms
+    let stray = curve(&[1e4].into_iter().chain([1.0; 99]).collect::<Vec<_>>());
+    let top = |panel: LearningCurves, value: f64| panel.curve(stray.clone()).axes((300.0, 300.0)).1.position(value);
+    assert!(top(LearningCurves::new("a"), 1e4) > 2.0 && top(LearningCurves::new("a").log_y(), 4.0) < 1.0);
     let fails = |panel: LearningCurves| panel.figure(provenance()).unwrap_err().to_string();
     for (low, high) in [(1.0, 1.0), (2.0, 1.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
         assert!(fails(panel().y_range(low, high)).contains("the lower first"), "{low} {high}");

@@ -16,6 +16,6 @@ pub use claims::{Claim, Verdict};
 pub use provenance::Provenance;
 pub use result::{Run, RunResult};
 pub use results::{Results, claims};
-pub use statistics::{Factor, Interval, TwoWay};
+pub use statistics::{Factor, Interval, TwoWay, log_log_slope};
 pub use store::RunStore;
 pub use summary::Quantity;

@@ -64,6 +64,27 @@ impl Interval {
     }
 }
 
+/// Slope of the least-squares line through log y over log x: −1 where y falls as 1/x.
+///
+/// # Errors
+/// [`Error::Shape`] for different numbers of values; [`Error::Config`] if one is not positive, or all x are the same.
+pub fn log_log_slope(x: &[f64], y: &[f64]) -> Result<f64> {
+    if x.len() != y.len() {
+        let (expected, found) = (format!("{} values", x.len()), y.len().to_string());
+        return Err(Error::Shape { what: "y", expected, found });
+    }
+    let log = |values: &[f64]| values.iter().map(|v| v.ln()).collect::<Vec<_>>();
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let (x, y) = (log(x), log(y));
+    let (x_mean, y_mean) = (mean(&x), mean(&y));
+    let products: f64 = x.iter().zip(&y).map(|(x, y)| (x - x_mean) * (y - y_mean)).sum();
+    let slope = products / x.iter().map(|x| (x - x_mean).powi(2)).sum::<f64>();
+    if !slope.is_finite() {
+        return Err(Error::config("values", "give no slope of logarithms: give positive ones, and two different x"));
+    }
+    Ok(slope)
+}
+
 /// One line of an analysis of variance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Factor {
@@ -158,6 +179,22 @@ mod tests {
         let none = Interval::paired(&[1.0, 2.0, 3.0], &[2.0, 1.0, 3.5]).unwrap();
         assert!(none.in_words("higher", "lower", 1).starts_with("not shown to differ (95 % interval −"), "{none:?}");
         assert!(Interval::paired(&a, &b[1..]).is_err());
+    }
+
+    #[test]
+    fn a_power_law_has_the_slope_of_its_exponent() {
+        let x = [1.0, 2.0, 8.0, 64.0];
+        let law = |power: f64| x.map(|x: f64| 3.0 * x.powf(power));
+        for power in [-1.0, 0.0, 0.5] {
+            assert!((log_log_slope(&x, &law(power)).unwrap() - power).abs() < 1e-12);
+        }
+        // least squares: the residuals (0.1, −0.2, 0.1) of three evenly spaced points leave the slope
+        let bent = [0.1f64, -0.2, 0.1].iter().zip([1.0, 2.0, 4.0]).map(|(r, x)| r.exp() / x).collect::<Vec<_>>();
+        assert!((log_log_slope(&[1.0, 2.0, 4.0], &bent).unwrap() + 1.0).abs() < 1e-12);
+        for y in [vec![1.0, 1.0, 0.0, 1.0], vec![-1.0; 4], vec![f64::NAN; 4], vec![1.0]] {
+            assert!(log_log_slope(&x, &y).is_err(), "{y:?}");
+        }
+        assert!(log_log_slope(&[2.0, 2.0], &[1.0, 3.0]).is_err());
     }
 
     /// The example of R's documentation of `warpbreaks` would need its data; these numbers are worked by hand.

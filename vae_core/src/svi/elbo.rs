@@ -91,13 +91,24 @@ pub fn exact_elbo(model: &dyn LogJoint, q: &MeanField) -> Result<f64> {
     Ok(mean - q.kl())
 }
 
-/// Mean and variance of an estimator's gradient, each `[2 · dim]`.
+/// Mean and variance of an estimator's gradient, each `[2 · dim]`, and of its estimate of the bound.
 #[derive(Clone, Debug)]
 pub struct Spread {
     /// The mean.
     pub mean: Vec<f64>,
     /// The variance of one estimate.
     pub variance: Vec<f64>,
+    /// The mean of the estimates of the bound, nats.
+    pub bound: f64,
+    /// Their variance, nats².
+    pub bound_variance: f64,
+}
+
+impl Spread {
+    /// The variances of all components of the gradient together, the trace of their covariance.
+    pub fn total(&self) -> f64 {
+        self.variance.iter().sum()
+    }
 }
 
 fn normals(n: usize, rng: &mut Rng) -> Vec<f64> {
@@ -121,16 +132,20 @@ pub fn gradient_variance(
         return Err(Error::config("draws", format!("is {draws}; a variance needs at least 2")));
     }
     let mut rng = rng(seed, Stream::Svi, 0);
-    let (mut mean, mut squares) = (vec![0.0; q.phi.len()], vec![0.0; q.phi.len()]);
+    let n = q.phi.len();
+    let (mut mean, mut squares) = (vec![0.0; n + 1], vec![0.0; n + 1]);
     for k in 1..=draws {
-        let (_, gradient) = estimate(model, q, estimator, &normals(estimator.samples * model.dim(), &mut rng))?;
-        for (j, g) in gradient.into_iter().enumerate() {
+        let noise = normals(estimator.samples * model.dim(), &mut rng);
+        let (bound, gradient) = estimate(model, q, estimator, &noise)?;
+        for (j, g) in gradient.into_iter().chain([bound]).enumerate() {
             let off = g - mean[j];
             mean[j] += off / k as f64;
             squares[j] += off * (g - mean[j]); // Welford (1962)
         }
     }
-    Ok(Spread { mean, variance: squares.into_iter().map(|s| s / (draws - 1) as f64).collect() })
+    let variance: Vec<f64> = squares.into_iter().map(|s| s / (draws - 1) as f64).collect();
+    let (bound, bound_variance) = (mean[n], variance[n]);
+    Ok(Spread { mean: mean[..n].to_vec(), variance: variance[..n].to_vec(), bound, bound_variance })
 }
 
 /// q on its way up the bound.

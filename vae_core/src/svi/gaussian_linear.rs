@@ -3,8 +3,9 @@
 
 use ndarray::{Array1, Array2};
 
-use super::log_joint::LogJoint;
-use crate::numeric::real::LOG_2PI;
+use super::log_joint::{LogJoint, inputs};
+use crate::numeric::real::{LOG_2PI, fill_normals};
+use crate::rng::{Stream, rng};
 use crate::{Error, Result};
 
 /// The model, with inputs `[N, dim]`, dim 1 or 2, and targets `[N]`.
@@ -29,6 +30,18 @@ impl GaussianLinear {
             return Err(Error::config("variance", format!("must be a positive number, not {variance}")));
         }
         Ok(Self { x, y, variance })
+    }
+
+    /// With N data drawn from the model at θ: x_n = (1, draws of N(0, 1)), y_n ~ N(x_n θ, σ²).
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn drawn(n: usize, theta: &[f64], variance: f64, seed: u64) -> Result<Self> {
+        let (mut rng, mut noise) = (rng(seed, Stream::Svi, u64::MAX), vec![0.0; n]);
+        let x = inputs(n, theta.len(), &mut rng);
+        fill_normals(&mut noise, &mut rng);
+        let y = x.dot(&Array1::from(theta.to_vec())) + Array1::from(noise) * variance.sqrt();
+        Self::new(x, y, variance)
     }
 
     /// A and b.

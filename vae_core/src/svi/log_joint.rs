@@ -1,7 +1,10 @@
 //! log p(θ, D) = log p(θ) + log p(D | θ) with p(θ) = N(0, I), and what quadrature says of it in one or two dimensions.
 
+use ndarray::Array2;
+
 use super::mean_field::MeanField;
-use crate::numeric::real::LOG_2PI;
+use crate::numeric::real::{LOG_2PI, fill_normals};
+use crate::rng::Rng;
 use crate::{Error, Result};
 
 /// A parametric model with the data in it.
@@ -16,6 +19,13 @@ pub trait LogJoint: std::fmt::Debug + Send + Sync {
     fn log_prior(&self, theta: &[f64]) -> f64 {
         -0.5 * theta.iter().map(|t| LOG_2PI + t * t).sum::<f64>()
     }
+}
+
+/// Inputs `[N, dim]` of a regression: a one, for the intercept, then draws of N(0, 1).
+pub(super) fn inputs(n: usize, dim: usize, rng: &mut Rng) -> Array2<f64> {
+    let mut noise = vec![0.0; n * dim];
+    fill_normals(&mut noise, rng);
+    Array2::from_shape_fn((n, dim), |(i, j)| if j == 0 { 1.0 } else { noise[i * dim + j] })
 }
 
 /// Half the width of the grids, in standard deviations of the prior, and points a side.
@@ -46,6 +56,19 @@ pub fn log_evidence_by_quadrature(model: &dyn LogJoint) -> Result<f64> {
     })?;
     let points = (POINTS as f64).powi(model.dim() as i32);
     Ok(sum.value() + (weight * points).ln())
+}
+
+/// p(θ | D) of a model of one dimension, at each of these θ; the evidence is that by quadrature.
+///
+/// # Errors
+/// [`Error::Config`] for more dimensions.
+pub fn posterior_density(model: &dyn LogJoint, thetas: &[f64]) -> Result<Vec<f64>> {
+    if model.dim() != 1 {
+        return Err(Error::config("dim", format!("is {}; a density is drawn over one dimension", model.dim())));
+    }
+    let evidence = log_evidence_by_quadrature(model)?;
+    let log_joint = |theta: f64| model.log_prior(&[theta]) + model.log_likelihood(&[theta], &mut [0.0]);
+    Ok(thetas.iter().map(|&theta| (log_joint(theta) - evidence).exp()).collect())
 }
 
 /// D_KL(q(θ) ‖ p(θ | D)) by the definition, over the same grid, nats.

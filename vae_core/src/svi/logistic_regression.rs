@@ -1,8 +1,10 @@
 //! Bayesian logistic regression: y_n ~ Bernoulli(1 / (1 + exp(−x_n θ))), θ ~ N(0, I). Its posterior has no closed form.
 
 use ndarray::{Array1, Array2};
+use rand::Rng as _;
 
-use super::log_joint::LogJoint;
+use super::log_joint::{LogJoint, inputs};
+use crate::rng::{Stream, rng};
 use crate::{Error, Result};
 
 /// The model, with inputs `[N, dim]` and targets `[N]`.
@@ -23,6 +25,18 @@ impl LogisticRegression {
         }
         let found = format!("{:?} and {} targets", x.shape(), y.len());
         Err(Error::Shape { what: "inputs", expected: "[N, dim] and N targets".into(), found })
+    }
+
+    /// With N data drawn from the model at θ: x_n = (1, draws of N(0, 1)), y_n a toss.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn drawn(n: usize, theta: &[f64], seed: u64) -> Result<Self> {
+        let mut rng = rng(seed, Stream::Svi, u64::MAX);
+        let x = inputs(n, theta.len(), &mut rng);
+        let logits = x.dot(&Array1::from(theta.to_vec()));
+        let y = logits.mapv(|logit| rng.random::<f64>() < 1.0 / (1.0 + (-logit).exp()));
+        Self::new(x, y)
     }
 }
 

@@ -16,9 +16,11 @@ mod gaussian_linear;
 mod log_joint;
 mod logistic_regression;
 mod mean_field;
+mod one_latent;
 
 pub use elbo::{Ascension, Spread, ascend, estimate, exact_elbo, gradient_variance};
 pub use gaussian_linear::GaussianLinear;
-pub use log_joint::{LogJoint, divergence_by_quadrature, log_evidence_by_quadrature};
+pub use log_joint::{LogJoint, divergence_by_quadrature, log_evidence_by_quadrature, posterior_density};
 pub use logistic_regression::LogisticRegression;
 pub use mean_field::MeanField;
+pub use one_latent::{ProbitTosses, SquaredMean};
