@@ -138,7 +138,7 @@ impl WithSimd for Forward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { x, w, bias, mut out, sums } = self;
-        for (col, width) in panels::<S>(out.ncols()) {
+        for (col, width) in panels::<S>(out.ncols(), 3) {
             let (w, bias) = (w.columns(col..col + width), &bias[col..col + width]);
             let out = out.slice_mut(s![.., col..col + width]);
             let sums = aligned(sums, out.nrows() * width.next_multiple_of(S::F32_LANES));
@@ -206,7 +206,7 @@ impl WithSimd for Backward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { x, runs, delta, out, n } = self;
-        for (col, width) in panels::<S>(n) {
+        for (col, width) in panels::<S>(n, 3) {
             let (runs, out) = (runs.clone(), &mut *out);
             with_vectors!(width.div_ceil(S::F32_LANES), |NV| {
                 simd.vectorize(BackwardPanel::<NV> { x, runs, delta, out, n, col, width })
