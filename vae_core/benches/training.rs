@@ -66,6 +66,9 @@ fn main() -> Result<()> {
     }
     if table.wants("W3") {
         for (name, precision) in [("f32", Precision::F32), ("bf16", Precision::MixedBf16)] {
+            if precision.check().is_err() {
+                continue;
+            }
             let minutes = sweep_minutes(&frey, precision)?;
             println!(
                 "W3: about {minutes:.0} min for the 32 models on {cores} cores, {name} (from {ROUND:?} of steps of each model)"
@@ -127,7 +130,7 @@ impl Table {
 
     /// Milliseconds a step; the machine's speed is measured before each round.
     fn training(&self, name: &str, config: &RunConfig, data: &Dataset, threads: usize) -> Result<Option<f64>> {
-        if !self.wants(name) {
+        if !self.wants(name) || config.precision.check().is_err() {
             return Ok(None);
         }
         let mut trainer = Trainer::new(config, data)?.on_threads(threads)?;

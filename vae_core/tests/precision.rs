@@ -123,10 +123,19 @@ fn valid(trainer: &Trainer) -> f64 {
 }
 
 /// A check for gross errors. So early a run is chaotic: a change of the last bit grows to nats, and seeds end up to 15 nats
-/// apart; single pairs were seen 0.2 to 5 nats apart. What mixed precision costs is measured by `examples/precision`.
+/// apart; single pairs were seen 0.2 to 5 nats apart. What mixed precision costs is measured by `examples/precision`. Without
+/// instructions for it, training is refused with what to do instead.
 #[test]
 fn runs_end_where_those_in_f32_do() {
     let digits = DatasetConfig::new(DatasetKind::SyntheticDigits).load().unwrap().truncated(1000, 200);
+    if let Err(refusal) = MIXED.check() {
+        let config = RunConfig::report(digits.config).latent(5);
+        let mut trainer = Trainer::new(&config.clone().precision(MIXED), &digits).unwrap();
+        let message = trainer.step(&digits).unwrap_err().to_string();
+        assert!(message == refusal.to_string() && message.contains("`.precision(Precision::F32)`"), "{message}");
+        assert!(Trainer::new(&config.precision(Precision::F32), &digits).unwrap().step(&digits).is_ok());
+        return;
+    }
     let ends = |precision| [0, 1, 3].map(|seed| run(precision, seed, &digits));
     let (full, mixed) = (ends(Precision::F32), ends(MIXED));
     let mean = |runs: &[Trainer; 3]| runs.iter().map(valid).sum::<f64>() / 3.0;

@@ -21,6 +21,9 @@ use crate::threads::join;
 /// Pixels in a run.
 pub const RUN: usize = 4;
 
+/// Vectors in a panel where there are only 16 registers: those of a run's pixels, of a row and of a value fill them.
+const FEW: usize = 3;
+
 /// x `[M, D]` as lists of runs. Allocated once for up to `max_rows` rows.
 #[derive(Clone, Debug)]
 pub struct BlockSparse {
@@ -138,7 +141,7 @@ impl WithSimd for Forward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { x, w, bias, mut out, sums } = self;
-        for (col, width) in panels::<S>(out.ncols()) {
+        for (col, width) in panels::<S>(out.ncols(), FEW) {
             let (w, bias) = (w.columns(col..col + width), &bias[col..col + width]);
             let out = out.slice_mut(s![.., col..col + width]);
             let sums = aligned(sums, out.nrows() * width.next_multiple_of(S::F32_LANES));
@@ -206,7 +209,7 @@ impl WithSimd for Backward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { x, runs, delta, out, n } = self;
-        for (col, width) in panels::<S>(n) {
+        for (col, width) in panels::<S>(n, FEW) {
             let (runs, out) = (runs.clone(), &mut *out);
             with_vectors!(width.div_ceil(S::F32_LANES), |NV| {
                 simd.vectorize(BackwardPanel::<NV> { x, runs, delta, out, n, col, width })

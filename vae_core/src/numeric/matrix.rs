@@ -49,6 +49,12 @@ impl<'a, F> Mat<'a, F> {
         Self { data: &self.data[start..], rows: rows.len(), ..self }
     }
 
+    /// Some columns of the matrix that is meant.
+    #[inline(always)]
+    pub(super) fn part(self, columns: std::ops::Range<usize>) -> Self {
+        if self.transposed { self.rows(columns) } else { self.columns(columns) }
+    }
+
     /// The transpose, without moving anything.
     pub fn t(self) -> Self {
         Self { transposed: !self.transposed, ..self }

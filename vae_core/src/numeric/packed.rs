@@ -8,10 +8,16 @@ use pulp::{Simd, WithSimd};
 
 use super::isa;
 use super::matrix::Mat;
-use super::registers::{load_row, store_row, with_vectors};
+use super::registers::{call_for, load_row, store_row, with_vectors};
 
 /// Rows of B in a block, at most; with 64 columns, 50 KiB.
 const BLOCK: usize = 200;
+
+/// Rows and columns that are transposed at once.
+const SQUARE: usize = 8;
+
+/// Columns of B that are packed at once; with 200 rows, 100 KiB.
+const GROUP: usize = 128;
 
 /// Rows of B that are packed together, panel by panel, so that memory is read as it lies.
 const BAND: usize = 8;
@@ -54,65 +60,46 @@ impl WithSimd for PackAll<'_> {
         let stride = n.next_multiple_of(S::F32_LANES);
         let to = aligned(self.to, k * stride);
         for (first, depth) in blocks(k) {
-            let to = &mut to[first * stride..][..depth * stride];
-            pack_block(simd, to, self.b, (first, depth));
-            for panel in panels::<S>(n) {
-                pack_panel(simd, to, self.b, (first, depth), panel);
+            for (col, width) in groups::<S>(n) {
+                let (to, b) = (&mut to[first * stride + col * depth..], self.b.part(col..col + width));
+                pack_block(simd, to, b, (first, depth));
+                for panel in panels::<S>(width, FEW) {
+                    pack_panel(simd, to, b, (first, depth), panel);
+                }
             }
         }
     }
 }
 
-/// First rows and heights of the blocks of B: as few as possible, of nearly equal height.
+/// First rows and heights of the blocks of B: as few as possible, of nearly equal height, which squares fill.
 #[inline(always)]
 pub(super) fn blocks(k: usize) -> impl Iterator<Item = (usize, usize)> {
-    let block = k.div_ceil(k.div_ceil(BLOCK));
+    let block = k.div_ceil(k.div_ceil(BLOCK)).next_multiple_of(SQUARE);
     (0..k).step_by(block).map(move |first| (first, block.min(k - first)))
 }
 
 /// Packs a block of B as panels, if it is stored row by row.
 #[inline(always)]
-pub(super) fn pack_block<S: Simd>(simd: S, packed: &mut [f32], b: Mat<'_, f32>, (first, depth): (usize, usize)) {
+pub(super) fn pack_block<S: Simd>(simd: S, to: &mut [f32], b: Mat<'_, f32>, (first, depth): (usize, usize)) {
     if !b.transposed {
-        for band in (0..depth).step_by(BAND) {
-            for panel in panels::<S>(b.cols) {
-                pack(simd, packed, b, (first, depth), band..(band + BAND).min(depth), panel);
-            }
-        }
+        simd.vectorize(PackRows { to, b, first, depth });
     }
 }
 
-/// Packs a panel of a block of B, if its transpose is stored row by row: those rows are read a cache line at a time, and the panel is
-/// complete before it leaves the first-level cache.
+/// Packs a panel of a block of B, if its transpose is stored row by row: the panel is complete before it leaves the first-level cache.
 #[inline(always)]
 pub(super) fn pack_panel<S: Simd>(
     simd: S,
     packed: &mut [f32],
     b: Mat<'_, f32>,
     (first, depth): (usize, usize),
-    panel: (usize, usize),
-) {
-    if b.transposed {
-        for band in (0..depth).step_by(LINE) {
-            pack(simd, packed, b, (first, depth), band..(band + LINE).min(depth), panel);
-        }
-    }
-}
-
-/// Packs some rows, the `band`, of a panel of the block of B that begins with row `first` and has `depth` of them.
-#[inline(always)]
-fn pack<S: Simd>(
-    simd: S,
-    packed: &mut [f32],
-    b: Mat<'_, f32>,
-    (first, depth): (usize, usize),
-    band: Range<usize>,
     (col, width): (usize, usize),
 ) {
-    let stride = width.next_multiple_of(S::F32_LANES);
-    let to = &mut packed[col * depth + band.start * stride..][..band.len() * stride];
-    let block = Block { first: first + band.start, depth: band.len(), col, width };
-    with_vectors!(stride / S::F32_LANES, |NV| simd.vectorize(Pack::<NV> { to, b, block }));
+    if b.transposed {
+        let stride = width.next_multiple_of(S::F32_LANES);
+        let to = &mut packed[col * depth..][..depth * stride];
+        simd.vectorize(PackColumns { to, b, block: Block { first, depth, col, width } });
+    }
 }
 
 /// Values in a cache line.
@@ -135,43 +122,120 @@ struct Block {
     width: usize,
 }
 
-/// First columns and widths of the panels of an `n` columns wide matrix: as few panels as possible, of nearly equal width.
+/// First columns and widths of the panels of an `n` columns wide matrix: as few panels as possible, of nearly equal width; of `few` vectors
+/// where there are only 16 registers.
 #[inline(always)]
-pub(super) fn panels<S: Simd>(n: usize) -> impl Iterator<Item = (usize, usize)> {
-    // All sums, a row of B and a value of A must fit the registers. A "vector" of the portable path is one value; the
-    // compiler makes a vector of four.
-    let most = if S::REGISTER_COUNT >= 32 || S::F32_LANES == 1 { 4 } else { 2 };
+pub(super) fn panels<S: Simd>(n: usize, few: usize) -> impl Iterator<Item = (usize, usize)> {
     let vectors = n.div_ceil(S::F32_LANES);
-    let count = vectors.div_ceil(most);
+    let count = vectors.div_ceil(most::<S>(few));
     let edge = move |i: usize| (i * vectors).div_ceil(count.max(1)) * S::F32_LANES;
     (0..count).map(move |i| (edge(i), edge(i + 1).min(n) - edge(i)))
 }
 
-/// Copies a block of B into rows of `NV` vectors, padded with zeros.
-struct Pack<'a, const NV: usize> {
+/// Vectors in a panel, at most: all sums, a row of B and a value of A must fit the registers. A "vector" of the portable path is one value;
+/// the compiler makes a vector of four.
+#[inline(always)]
+fn most<S: Simd>(few: usize) -> usize {
+    if S::REGISTER_COUNT >= 32 || S::F32_LANES == 1 { 4 } else { few }
+}
+
+/// Vectors in a panel of a dense product where there are only 16 registers.
+pub(super) const FEW: usize = 2;
+
+/// First columns and widths of the groups of an `n` columns wide matrix: whole panels; the last one is not the smallest.
+#[inline(always)]
+pub(super) fn groups<S: Simd>(n: usize) -> impl Iterator<Item = (usize, usize)> {
+    let panel = most::<S>(FEW) * S::F32_LANES;
+    let panels = n.div_ceil(panel);
+    let count = panels.div_ceil(GROUP / panel);
+    let edge = move |i: usize| i * panels / count.max(1) * panel;
+    (0..count).map(move |i| (edge(i), edge(i + 1).min(n) - edge(i)))
+}
+
+/// Rows of a part of B that is packed next: their cache lines are called for while the tiles are at work.
+pub(super) struct Ahead<'a> {
+    b: Mat<'a, f32>,
+    rows: Range<usize>,
+    /// Rows to be called for at a time.
+    some: usize,
+}
+
+impl<'a> Ahead<'a> {
+    /// Those of a block of B, in so many `times`.
+    #[inline(always)]
+    pub(super) fn new(b: Mat<'a, f32>, (first, depth): (usize, usize), times: usize) -> Self {
+        Self { b, rows: first..first + depth, some: depth.div_ceil(times) }
+    }
+
+    /// Calls for some of them.
+    #[inline(always)]
+    pub(super) fn call(&mut self) {
+        for row in self.rows.by_ref().take(self.some) {
+            for at in (0..self.b.cols).step_by(LINE) {
+                call_for(self.b.data, row * self.b.stride + at);
+            }
+        }
+    }
+}
+
+/// Copies a block of B, `depth` rows from `first` on, into panels whose rows are padded with zeros.
+struct PackRows<'a> {
+    to: &'a mut [f32],
+    b: Mat<'a, f32>,
+    first: usize,
+    depth: usize,
+}
+
+impl WithSimd for PackRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { to, b, first, depth } = self;
+        for band in (0..depth).step_by(BAND) {
+            let rows = BAND.min(depth - band);
+            for (col, width) in panels::<S>(b.cols, FEW) {
+                let stride = width.next_multiple_of(S::F32_LANES);
+                let to = &mut to[col * depth + band * stride..][..rows * stride];
+                with_vectors!(stride / S::F32_LANES, |NV| {
+                    for (l, to) in to.chunks_exact_mut(NV * S::F32_LANES).enumerate() {
+                        let row: [S::f32s; NV] =
+                            load_row(simd, &b.data[(first + band + l) * b.stride + col..][..width]);
+                        store_row(simd, to, row);
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// Copies a panel of a transposed B into rows that are padded with zeros.
+struct PackColumns<'a> {
     to: &'a mut [f32],
     b: Mat<'a, f32>,
     block: Block,
 }
 
-impl<const NV: usize> WithSimd for Pack<'_, NV> {
+impl WithSimd for PackColumns<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { to, b, block: Block { first, depth, col, width } } = self;
-        let stride = NV * S::F32_LANES;
-        if !b.transposed {
-            for (l, to) in to.chunks_exact_mut(stride).enumerate() {
-                let row: [S::f32s; NV] = load_row(simd, &b.data[(first + l) * b.stride + col..][..width]);
-                store_row(simd, to, row);
-            }
-            return;
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { to, b, block } = self;
+        let stride = block.width.next_multiple_of(S::F32_LANES);
+        let mut done = 0;
+        #[cfg(target_arch = "x86_64")]
+        if S::F32_LANES >= SQUARE {
+            // SAFETY: where vectors are so wide, there is AVX.
+            done = unsafe { pack_squares(to, b, block, stride) };
         }
+        let Block { first, depth, col, width } = block;
+        let to = &mut to[done * stride..];
+        let row = |j: usize| &b.data[(col + j) * b.stride + first..][done..depth];
+        let depth = depth - done;
         if width < stride {
             to.fill(0.0);
         }
-        let row = |j: usize| &b.data[(col + j) * b.stride + first..][..depth];
         let (wide, deep) = (width / 4 * 4, depth / 4 * 4);
         for j in (0..wide).step_by(4) {
             let rows = [row(j), row(j + 1), row(j + 2), row(j + 3)];
@@ -192,6 +256,44 @@ impl<const NV: usize> WithSimd for Pack<'_, NV> {
             }
         }
     }
+}
+
+/// Packs the whole squares of a panel whose last vector is whole; returns the number of its rows that are done.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx")]
+fn pack_squares(to: &mut [f32], b: Mat<'_, f32>, Block { first, depth, col, width }: Block, stride: usize) -> usize {
+    use std::arch::x86_64::*;
+    if width < stride {
+        return 0;
+    }
+    for j in (0..width).step_by(SQUARE) {
+        let row = |i: usize| b.data[(col + j + i) * b.stride + first..][..depth].as_chunks::<SQUARE>().0;
+        let rows = [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)];
+        for (l, to) in to.chunks_exact_mut(SQUARE * stride).enumerate() {
+            let mut r: [__m256; SQUARE] = pulp::cast([
+                rows[0][l], rows[1][l], rows[2][l], rows[3][l], rows[4][l], rows[5][l], rows[6][l], rows[7][l],
+            ]);
+            // pairs, fours and eights of rows are transposed
+            for i in [0, 2, 4, 6] {
+                (r[i], r[i + 1]) = (_mm256_unpacklo_ps(r[i], r[i + 1]), _mm256_unpackhi_ps(r[i], r[i + 1]));
+            }
+            for i in [0, 4] {
+                let [a, b, c, d] = [r[i], r[i + 1], r[i + 2], r[i + 3]];
+                (r[i], r[i + 1]) = (_mm256_shuffle_ps::<0x44>(a, c), _mm256_shuffle_ps::<0xee>(a, c));
+                (r[i + 2], r[i + 3]) = (_mm256_shuffle_ps::<0x44>(b, d), _mm256_shuffle_ps::<0xee>(b, d));
+            }
+            for i in 0..4 {
+                let (low, high) = (r[i], r[i + 4]);
+                r[i] = _mm256_permute2f128_ps::<0x20>(low, high);
+                r[i + 4] = _mm256_permute2f128_ps::<0x31>(low, high);
+            }
+            let square: [[f32; SQUARE]; SQUARE] = pulp::cast(r);
+            for (to, row) in to.chunks_exact_mut(stride).zip(&square) {
+                to[j..j + SQUARE].copy_from_slice(row);
+            }
+        }
+    }
+    depth / SQUARE * SQUARE
 }
 
 /// The transpose of a square. By name of the instructions, because the compiler does not find them.

@@ -16,7 +16,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::isa;
 use super::matrix::{Mat, Start};
-use super::packed::{Packed, aligned, blocks, pack_block, pack_panel, panels};
+use super::packed::{Ahead, FEW, Packed, aligned, blocks, groups, pack_block, pack_panel, panels};
 use super::registers::{add_outer, first_sums, store_row, take, with_vectors};
 
 /// Rows of C in a tile.
@@ -68,25 +68,33 @@ impl WithSimd for Product<'_> {
             Operand::Packed(b) => b.shape,
         };
         let all = n.next_multiple_of(S::F32_LANES);
-        for (first, depth) in blocks(k) {
+        let mut parts = blocks(k).flat_map(|block| groups::<S>(n).map(move |group| (block, group))).peekable();
+        while let Some((block, (left, columns))) = parts.next() {
+            let ((first, depth), here) = (block, left..left + columns);
+            let len = depth * columns.next_multiple_of(S::F32_LANES);
+            let mut ahead = None;
             if let Operand::Stored(b, buffer) = &mut b {
-                pack_block(simd, aligned(buffer, depth * all), *b, (first, depth));
+                pack_block(simd, aligned(buffer, len), b.part(here.clone()), block);
+                let times = a.shape().0.div_ceil(ROWS) * columns.div_ceil(S::F32_LANES * FEW);
+                let next = parts.peek().filter(|_| !b.transposed);
+                ahead = next.map(|&(block, (left, columns))| Ahead::new(b.part(left..left + columns), block, times));
             }
-            for (col, width) in panels::<S>(n) {
+            for (col, width) in panels::<S>(columns, FEW) {
+                let stride = width.next_multiple_of(S::F32_LANES);
                 let packed = match &mut b {
                     Operand::Stored(b, buffer) => {
-                        let packed = aligned(buffer, depth * all);
-                        pack_panel(simd, packed, *b, (first, depth), (col, width));
-                        &*packed
+                        let packed = aligned(buffer, len);
+                        pack_panel(simd, packed, b.part(here.clone()), block, (col, width));
+                        &packed[col * depth..]
                     }
-                    Operand::Packed(b) => b.block(first, depth, all),
+                    Operand::Packed(b) => &b.block(first, depth, all)[(left + col) * depth..],
                 };
-                let stride = width.next_multiple_of(S::F32_LANES);
-                let packed = &packed[col * depth..][..depth * stride];
+                let packed = &packed[..depth * stride];
+                let col = left + col;
                 let c = c.slice_mut(s![.., col..col + width]);
                 let start = if first > 0 { Start::Sums } else { start.columns(col..col + width) };
                 let place = Place { row: 0, first, width, start };
-                with_vectors!(stride / S::F32_LANES, |NV| tiles::<S, NV>(simd, c, a, packed, place));
+                with_vectors!(stride / S::F32_LANES, |NV| tiles::<S, NV>(simd, c, a, packed, place, &mut ahead));
             }
         }
     }
@@ -100,13 +108,19 @@ fn tiles<S: Simd, const NV: usize>(
     a: Mat<'_, f32>,
     b: &[f32],
     place: Place<'_>,
+    ahead: &mut Option<Ahead<'_>>,
 ) {
     let (m, _) = a.shape();
+    // two rows alone would not keep the machine busy: the last eight are two fours
+    let whole = if m % ROWS == 2 { m.saturating_sub(8) } else { m / ROWS * ROWS };
     let mut row = 0;
     let rows = &mut c.rows_mut().into_iter();
     while row < m {
         let place = Place { row, ..place };
-        row += match (m - row, a.transposed) {
+        if let Some(ahead) = ahead {
+            ahead.call();
+        }
+        row += match (if row < whole { ROWS } else { 4.min(m - row) }, a.transposed) {
             (ROWS.., false) => simd.vectorize(Tile::<ROWS, NV, false> { c: take(rows), a, b, place }),
             (4.., false) => simd.vectorize(Tile::<4, NV, false> { c: take(rows), a, b, place }),
             (2.., false) => simd.vectorize(Tile::<2, NV, false> { c: take(rows), a, b, place }),

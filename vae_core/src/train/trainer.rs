@@ -201,8 +201,9 @@ impl Trainer {
         }
     }
 
-    /// Refuses other data than the trainer was made for.
+    /// Refuses other data than the trainer was made for, and a precision for which there are no instructions here.
     pub(super) fn require_same(&self, data: &Dataset) -> Result<()> {
+        self.config.precision.check()?;
         if data.config == self.config.data && data.sha256 == self.dataset_sha256 {
             return Ok(());
         }

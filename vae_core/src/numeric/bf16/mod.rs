@@ -5,7 +5,7 @@
 //!
 //! Three paths. With AMX (path `amx`) a unit of its own multiplies matrices, 32 products of the inner index at once. With
 //! AVX512-BF16 (path `avx512`) one instruction adds two products to each of 16 sums. Elsewhere copies of the operands are rounded
-//! and multiplied by the `f32` kernel, which takes a little longer than without.
+//! and multiplied by the `f32` kernel, which takes longer than without: for comparison only, training [refuses](Precision::check) it.
 //! On the last two C[i, j] is, as in `product`, one chain of additions in the order of the inner index, the first of a pair before the
 //! second. They agree in all bits wherever tried (Intel's manual defines it so), but for results
 //! below 2⁻¹²⁶, which the instruction takes for zero; the tests ask for a tolerance only, in case another maker's rounds otherwise.
@@ -23,9 +23,10 @@ use std::cell::RefCell;
 use ndarray::ArrayViewMut2;
 use serde::{Deserialize, Serialize};
 
-use super::isa::{Bf16, Path};
+use super::isa::{self, Bf16, Path};
 use super::matrix::{Mat, Start};
 use super::product;
+use crate::{Error, Result};
 
 /// The precision of a training step's dense products. Everything else is `f32`: parameters, sums, the optimiser, elementary
 /// functions, evaluation, inference and files.
@@ -37,8 +38,27 @@ pub enum Precision {
     F32,
     /// Activations, weights and δ are rounded to bf16 where a product reads them, and summed in `f32`. A first layer that
     /// [leaves out the zeros](super::block_sparse) of its input stays in `f32`; with AMX only one of very few other values does, because
-    /// the whole product is faster. Models in `f64` do not know it.
+    /// the whole product is faster. Models in `f64` do not know it. It trains only where there are [instructions](Self::check) for it.
     MixedBf16,
+}
+
+impl Precision {
+    /// Whether the path of this process has instructions for it. Without, mixed precision would take longer than `f32`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that says what to do.
+    pub fn check(self) -> Result<()> {
+        let path = isa::path();
+        if self == Self::F32 || !matches!(path.bf16, Bf16::Vectors) {
+            return Ok(());
+        }
+        let reason = format!(
+            "is mixed_bf16, for which this machine has no instructions (path {}), so that it would take longer than f32: use \
+             `.precision(Precision::F32)`, or a machine with AVX512-BF16 or AMX",
+            path.name
+        );
+        Err(Error::config("precision", reason))
+    }
 }
 
 /// The nearest bf16, as an `f32` with an empty lower half.
@@ -86,7 +106,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::numeric::gemm::matmul_in;
-    use crate::numeric::isa;
     use crate::numeric::product::tests::{CUT, by_halves, mat, values, view};
     use proptest::prelude::*;
 

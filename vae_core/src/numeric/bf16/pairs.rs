@@ -13,7 +13,7 @@ use pulp::x86::V4;
 use pulp::{Simd, f32x16, u32x16};
 
 use crate::numeric::matrix::{Mat, Start};
-use crate::numeric::packed::panels;
+use crate::numeric::packed::{FEW, panels};
 use crate::numeric::registers::{first_sums, store_row, take, with_vectors};
 
 /// Values of the inner index in a block of B; even. With 64 columns, 32 KiB.
@@ -65,7 +65,7 @@ fn multiply_here(
         pack(simd, &mut buffers.a[first / 2 * stride..], a.t(), first..first + depth, 0..m, stride);
     }
     let job = Job { simd, a: &buffers.a, stride, b, m, k, start };
-    for (col, width) in panels::<V4>(n) {
+    for (col, width) in panels::<V4>(n, FEW) {
         let (c, packed) = (c.slice_mut(s![.., col..col + width]), &mut buffers.b);
         with_vectors!(width.div_ceil(LANES), |NV| panel::<NV>(job, c, packed, col..col + width));
     }
