@@ -18,7 +18,7 @@ pub use crate::inference::latent::{chance_in_plane, class_at_origin, direction_i
 pub use crate::inference::{Decode, GradientMoments, constant_pixels_bound};
 pub use crate::likelihoods::{LikelihoodConfig, PixelMean, Variance};
 pub use crate::live::{Display, Progress, Screen, Training, results, run, run_all};
-pub use crate::models::{ModelConfig, Vae};
+pub use crate::models::{ModelConfig, Vae, pca};
 pub use crate::nn::{Activation, Init};
 pub use crate::numeric::Precision;
 pub use crate::optim::{EpsilonPlace, OptimiserConfig, Schedule};

@@ -3,7 +3,7 @@
 //! Images are `[M, D]` of preprocessed values, latent vectors `[M, N_z]`. Nothing here changes the model, and every
 //! draw comes from a seed.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use crate::models::Vae;
 use crate::nn::dense::Input;
@@ -72,6 +72,15 @@ impl Vae<f32> {
             sum += &self.decode(&array(at.m, at.n_z, z.clone())?)?;
         }
         Ok(sum / samples as f32)
+    }
+
+    /// Squared error of each reconstruction, summed over pixels `[M]`, in the units of x; Fig. 7 shows its mean over images.
+    ///
+    /// # Errors
+    /// As [`reconstruct`](Self::reconstruct).
+    pub fn squared_errors(&self, x: &Array2<f32>, how: Decode) -> Result<Array1<f64>> {
+        let difference = x - &self.reconstruct(x, how)?;
+        Ok(difference.map_axis(Axis(1), |row| row.iter().map(|&v| f64::from(v).powi(2)).sum()))
     }
 
     /// E[x | z] `[n, D]` for `n` draws of z from the prior.

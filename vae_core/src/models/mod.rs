@@ -1,5 +1,7 @@
 //! The models of the report.
 
+mod pca;
 pub mod vae;
 
+pub use pca::pca;
 pub use vae::{ModelConfig, Vae};
