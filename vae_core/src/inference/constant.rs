@@ -1,10 +1,11 @@
 //! What a decoder reaches that ignores z.
 
-use ndarray::{Array1, Axis};
+use ndarray::Array1;
 
 use crate::Result;
 use crate::data::dataset::{Dataset, Images};
 use crate::data::preprocess::Preprocess;
+use crate::numeric::column_means;
 
 /// The bound of constant Bernoulli pixels at their training means, D_KL = 0: where training is stuck if z carries nothing. On the training
 /// and the validation images, nats per datapoint.
@@ -12,10 +13,8 @@ use crate::data::preprocess::Preprocess;
 /// # Errors
 /// If the preprocessing does not fit the data.
 pub fn constant_pixels_bound(data: &Dataset, preprocess: &Preprocess) -> Result<(f64, f64)> {
-    let means = |images: &Images| -> Result<Array1<f64>> {
-        let x = images.prepared(preprocess, images.len())?;
-        Ok(x.mapv(f64::from).mean_axis(Axis(0)).unwrap_or_default())
-    };
+    let means =
+        |images: &Images| -> Result<Array1<f64>> { Ok(column_means(&images.prepared(preprocess, images.len())?)) };
     let (train, valid) = (means(&data.train)?, means(&data.valid)?);
     // a pixel that is never lit in training may be so in validation: half an image's worth of doubt
     let doubt = 0.5 / data.train.len().max(1) as f64;
@@ -33,6 +32,8 @@ pub fn constant_pixels_bound(data: &Dataset, preprocess: &Preprocess) -> Result<
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use ndarray::Axis;
+
     use crate::config::RunConfig;
     use crate::data::dataset::{DatasetConfig, DatasetKind};
 

@@ -7,6 +7,7 @@ use super::generate::slice;
 use crate::estimators::Estimator;
 use crate::models::Vae;
 use crate::nn::Tensor;
+use crate::numeric::RunningMoments;
 use crate::rng::{Stream, rng};
 use crate::step::Workspace;
 use crate::{Error, Result};
@@ -69,23 +70,18 @@ impl Vae<f32> {
         self.check(self.data_width(), x, "x [M, D]")?;
         let (x, m) = (slice(x.view()), x.nrows());
         let mut ws = Workspace::new(self, &estimator, m, true)?;
-        let (mut mean, mut squares) = (vec![0.0f64; self.params().len()], vec![0.0f64; self.params().len()]);
+        let mut moments = RunningMoments::new(self.params().len());
         for draw in 0..draws {
             ws.draw_noise(self, m, &mut rng(seed, Stream::Gradient, draw))?;
             ws.gradient(self, &*x)?;
-            let share = 1.0 / (draw + 1) as f64;
-            for ((mean, squares), g) in mean.iter_mut().zip(&mut squares).zip(&ws.gradient) {
-                // Welford (1962)
-                let off = f64::from(*g) - *mean;
-                *mean += off * share;
-                *squares += off * (f64::from(*g) - *mean);
-            }
+            moments.push(ws.gradient.iter().map(|&g| f64::from(g)));
         }
+        let (mean, variance) = (moments.mean(), moments.variance());
         let tensor = |tensor: &Tensor| TensorMoments {
             name: tensor.name.clone(),
             size: tensor.len(),
             squared_mean: mean[tensor.range()].iter().map(|g| g * g).sum(),
-            variance: squares[tensor.range()].iter().sum::<f64>() / (draws - 1) as f64,
+            variance: variance[tensor.range()].iter().sum(),
         };
         Ok(GradientMoments { tensors: self.layout().tensors().iter().map(tensor).collect() })
     }

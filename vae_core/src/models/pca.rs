@@ -4,10 +4,11 @@
 //! [`Vae`]: no hidden layers, a point posterior, Gaussian pixels of fixed variance; it encodes, decodes and reconstructs as any other.
 
 use nalgebra::{DMatrix, SymmetricEigen};
-use ndarray::{Array1, Array2, Axis, s};
+use ndarray::{Array2, s};
 
 use super::vae::{ModelConfig, Vae};
 use crate::likelihoods::{Gaussian, PixelMean, Variance};
+use crate::numeric::column_means;
 use crate::posteriors::Point;
 use crate::{Error, Result};
 
@@ -27,7 +28,7 @@ pub fn pca(x: &Array2<f32>, n_z: usize) -> Result<Vae<f32>> {
     if n_z == 0 || n_z > d {
         return Err(Error::config("n_z", format!("is {n_z}; {d} pixels have 1 to {d} principal components")));
     }
-    let mean: Array1<f64> = x.fold_axis(Axis(0), 0.0, |sum, &v| sum + f64::from(v)) / n as f64;
+    let mean = column_means(x);
     let mut covariance = Array2::<f64>::zeros((d, d));
     for first in (0..n).step_by(BLOCK) {
         let block = x.slice(s![first..(first + BLOCK).min(n), ..]).mapv(f64::from) - &mean;
@@ -73,6 +74,7 @@ pub fn pca(x: &Array2<f32>, n_z: usize) -> Result<Vae<f32>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use ndarray::Axis;
 
     /// x on a plane in five dimensions, with unequal spreads and little noise.
     fn plane() -> Array2<f32> {

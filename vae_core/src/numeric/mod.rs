@@ -6,6 +6,7 @@ pub mod gemm;
 pub mod isa;
 mod log_mean_exp;
 mod matrix;
+mod moments;
 mod packed;
 mod product;
 pub mod real;
@@ -14,4 +15,5 @@ pub mod vmath;
 
 pub use bf16::Precision;
 pub use log_mean_exp::LogMeanExp;
+pub use moments::{RunningMoments, column_means};
 pub use real::Real;

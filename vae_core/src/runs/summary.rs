@@ -34,9 +34,7 @@ impl Quantity {
             Self::Overfit => train - result.valid.bound,
         }
     }
-}
 
-impl Quantity {
     /// Of each run.
     pub fn of_each(self, runs: &[impl AsRef<RunResult>]) -> Vec<f64> {
         runs.iter().map(|run| self.of(run)).collect()

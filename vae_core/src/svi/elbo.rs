@@ -3,8 +3,8 @@
 use super::log_joint::LogJoint;
 use super::mean_field::MeanField;
 use crate::estimators::{Estimator, Kl, Weights};
-use crate::numeric::LogMeanExp;
 use crate::numeric::real::fill_normals;
+use crate::numeric::{LogMeanExp, RunningMoments};
 use crate::optim::{Optimiser, OptimiserConfig};
 use crate::rng::{Rng, Stream, rng};
 use crate::{Error, Result};
@@ -133,17 +133,13 @@ pub fn gradient_variance(
     }
     let mut rng = rng(seed, Stream::Svi, 0);
     let n = q.phi.len();
-    let (mut mean, mut squares) = (vec![0.0; n + 1], vec![0.0; n + 1]);
-    for k in 1..=draws {
+    let mut moments = RunningMoments::new(n + 1);
+    for _ in 0..draws {
         let noise = normals(estimator.samples * model.dim(), &mut rng);
         let (bound, gradient) = estimate(model, q, estimator, &noise)?;
-        for (j, g) in gradient.into_iter().chain([bound]).enumerate() {
-            let off = g - mean[j];
-            mean[j] += off / k as f64;
-            squares[j] += off * (g - mean[j]); // Welford (1962)
-        }
+        moments.push(gradient.into_iter().chain([bound]));
     }
-    let variance: Vec<f64> = squares.into_iter().map(|s| s / (draws - 1) as f64).collect();
+    let (mean, variance) = (moments.mean(), moments.variance());
     let (bound, bound_variance) = (mean[n], variance[n]);
     Ok(Spread { mean: mean[..n].to_vec(), variance: variance[..n].to_vec(), bound, bound_variance })
 }
