@@ -40,6 +40,8 @@ pub enum Stream {
     Gradient = 12,
     /// ε of importance samples for log p(x); index = datapoint.
     Marginal = 13,
+    /// ζ of the weights while training: index = update; of samples of them elsewhere: 2³⁵ + number of the sample.
+    Weights = 14,
 }
 
 /// The generator of `stream` at `index`; distinct `(seed, stream, index)` never overlap within 2³² words of 32 bits.

@@ -14,6 +14,8 @@ use vae_core::optim::{OptimiserConfig, Sgd};
 use vae_core::posteriors::{Code, Point, PosteriorConfig};
 use vae_core::priors::{Laplace, PriorConfig};
 use vae_core::train::Trainer;
+use vae_core::weights::hyperpriors::HyperpriorConfig;
+use vae_core::weights::{self, Sampling, WeightsConfig};
 
 fn small() -> RunConfig {
     let limit = Some(Limit { train: 300, eval: 50 });
@@ -53,6 +55,10 @@ fn each() -> Vec<RunConfig> {
     all.extend(Form::all().into_iter().map(|form| small().estimator(form, 3)));
     all.extend(CorruptionConfig::all().into_iter().map(|corruption| small().corruption(corruption)));
     all.extend(OptimiserConfig::all().into_iter().map(|optimiser| small().optimiser(optimiser)));
+    all.extend(WeightsConfig::all().into_iter().map(|weights| small().weights(weights)));
+    for prior in HyperpriorConfig::all() {
+        all.push(small().weights(weights::Gaussian { prior, sampling: Sampling::Minibatch, ..Default::default() }));
+    }
     all.push(RunConfig { kl_weight: KlWeight { beta: 0.5, warm_up: 400 }, ..small() });
     all
 }
@@ -68,7 +74,7 @@ fn every_choice_trains_and_is_read_as_it_was_written() {
         let records = &trainer.history().records;
         let (first, last) = (records[0].valid, records.last().unwrap().valid);
         assert!(last.bound.is_finite() && last.bound > first.bound, "{text}: {first:?} {last:?}");
-        assert!((last.bound - (last.reconstruction - last.kl)).abs() < 1e-9);
+        assert!((last.bound - (last.reconstruction - last.kl - last.weights)).abs() < 1e-9);
         // all that a notebook does with a model
         let model = trainer.model();
         let x = data().valid.prepared(&config.preprocess, 7).unwrap();
@@ -81,7 +87,11 @@ fn every_choice_trains_and_is_read_as_it_was_written() {
         let marginal = model.log_marginal(&x, 50, 1);
         assert_eq!(marginal.is_ok(), config.model.posterior.get::<f32>().has_density());
     }
-    assert_eq!(hashes.len(), each().len() - 2, "only the defaults of posterior, likelihood and corruption are one run");
+    assert_eq!(
+        hashes.len(),
+        each().len() - 3,
+        "only the defaults of posterior, likelihood, corruption and weights are one run"
+    );
 }
 
 /// The JSON of configurations from before there were such choices.

@@ -13,7 +13,8 @@ use vae_core::optim::{Optimiser, OptimiserConfig, Sgd};
 use vae_core::priors::PriorConfig;
 use vae_core::rng::{Stream, rng};
 use vae_core::step::{Ascent, StepSettings, Workspace};
-use vae_core::weights::Scaling;
+use vae_core::weights::hyperpriors::HyperpriorConfig;
+use vae_core::weights::{self, Networks, Sampling, Scaling, WeightsConfig};
 
 const ACTIVATIONS: [Activation; 5] =
     [Activation::Tanh, Activation::Sigmoid, Activation::Relu, Activation::Softplus, Activation::Gelu];
@@ -42,15 +43,28 @@ fn three_updates(
     let m = x.len() / d;
     let mut ws = Workspace::new(&model, &estimator, m, true).unwrap().on_threads(divided);
     let ascent = Ascent::new(&model, &ws, threads);
-    let scaling = Scaling { scale: 1.5, decay: 1e-3 };
+    let scaling = Scaling { scale: 1.5, decay: 1e-3, kl: 0.02 };
     let bounds = (0..3).map(|update| {
         ws.draw_noise(&model, m, &mut rng(7, Stream::Noise, update)).unwrap();
+        ws.draw_weights(&model, m, &mut rng(7, Stream::Weights, update));
         let settings = StepSettings { scaling, factor: 0.5, ..StepSettings::plain(update + 1) };
         let bound = pool(threads).install(|| ascent.step(&mut model, x, &mut ws, &mut optimiser, settings));
         bound.map(|bound| bound.bound).map_err(|error| error.to_string())
     });
     let bounds = bounds.collect();
     (bounds, model.params().to_vec())
+}
+
+/// A point more often than each of the others.
+fn any_weights() -> Vec<WeightsConfig> {
+    let mut all = vec![WeightsConfig::Point; 4];
+    for (networks, sampling) in
+        [(Networks::Decoder, Sampling::Local), (Networks::Both, Sampling::Local), (Networks::Both, Sampling::Minibatch)]
+    {
+        let of = |prior| weights::Gaussian { networks, sampling, prior, start: 0.1, ..weights::Gaussian::default() };
+        all.extend(HyperpriorConfig::all().into_iter().map(|prior| WeightsConfig::from(of(prior))));
+    }
+    all
 }
 
 fn any_model() -> impl Strategy<Value = (ModelConfig, usize, Estimator)> {
@@ -61,11 +75,12 @@ fn any_model() -> impl Strategy<Value = (ModelConfig, usize, Estimator)> {
     likelihoods.push(Gaussian { variance: Variance::Fixed { sd: 0.5 }, ..Gaussian::default() }.into());
     let (likelihood, form) = (prop::sample::select(likelihoods), prop::sample::select(Form::all()));
     let prior = prop::sample::select(PriorConfig::all());
-    (widths(), widths(), 1usize..5, 1usize..200, 0usize..5, likelihood, form, (1usize..4, prior)).prop_map(
-        |(encoder, decoder, latent, d, activation, likelihood, form, (samples, prior))| {
+    let weights = prop::sample::select(any_weights());
+    (widths(), widths(), 1usize..5, 1usize..200, 0usize..5, likelihood, form, (1usize..4, prior, weights)).prop_map(
+        |(encoder, decoder, latent, d, activation, likelihood, form, (samples, prior, weights))| {
             let (activation, init) = (ACTIVATIONS[activation], Init::Xavier);
-            let config =
-                ModelConfig { latent, encoder, decoder, activation, likelihood, init, prior, ..ModelConfig::default() };
+            let chosen = ModelConfig { likelihood, prior, weights, ..ModelConfig::default() };
+            let config = ModelConfig { latent, encoder, decoder, activation, init, ..chosen };
             let form =
                 if (Estimator { form, samples }).fits(&config.posterior, &prior).is_ok() { form } else { Form::A };
             (config, d, Estimator { form, samples })
@@ -129,12 +144,15 @@ proptest! {
         prop_assume!(bounds.iter().all(Result::is_ok));
         let mut model = Vae::<f32>::new(&config, d, 3).unwrap();
         let mut optimiser = Optimiser::init(optimiser(which), model.layout().len()).unwrap();
-        let mut ws = Workspace::new(&model, &estimator, m, true).unwrap();
+        let mut ws = Workspace::new(&model, &estimator, m, true).unwrap().with_datapoints(50);
+        let gaussian = |k| model.gaussian().is_some_and(|plane| plane.weights.contains(&k) || k >= plane.rho);
+        let decays: Vec<f32> = (0..model.params().len()).map(|k| if gaussian(k) { 0.0 } else { 1e-3 }).collect();
         for update in 0..3 {
             ws.draw_noise(&model, m, &mut rng(7, Stream::Noise, update)).unwrap();
+            ws.draw_weights(&model, m, &mut rng(7, Stream::Weights, update));
             ws.gradient(&model, &x).unwrap();
-            let gradient: Vec<f32> =
-                ws.gradient.iter().zip(model.params()).map(|(g, theta)| 1.5 * (g - 1e-3 * theta)).collect();
+            let terms = ws.gradient.iter().zip(model.params()).zip(&decays);
+            let gradient: Vec<f32> = terms.map(|((g, theta), decay)| 1.5 * (g - decay * theta)).collect();
             optimiser.update(model.params_mut(), &gradient, 0.5);
         }
         prop_assert_eq!(model.params(), &fused[..]);
@@ -191,7 +209,7 @@ fn a_gradient_that_overflows_stops_the_update() {
     let mut ws = Workspace::new(&model, &Estimator::default(), 2, true).unwrap();
     let mut optimiser = Optimiser::init(OptimiserConfig::default(), model.layout().len()).unwrap();
     ws.draw_noise(&model, 2, &mut rng(0, Stream::Noise, 0)).unwrap();
-    let settings = StepSettings { scaling: Scaling { scale: 1e30, decay: 0.0 }, ..StepSettings::plain(9) };
+    let settings = StepSettings { scaling: Scaling { scale: 1e30, decay: 0.0, kl: 0.0 }, ..StepSettings::plain(9) };
     let ascent = Ascent::new(&model, &ws, 1);
     let error = ascent.step(&mut model, &[0.5; 16], &mut ws, &mut optimiser, settings).unwrap_err();
     assert!(

@@ -62,7 +62,7 @@ fn three_updates(
     let mut ws = Workspace::new(&model, &estimator, m, true).unwrap().on_threads(threads).in_precision(MIXED);
     let ascent = Ascent::new(&model, &ws, threads);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    let scaling = Scaling { scale: 1.0, decay: 1e-3 };
+    let scaling = Scaling { scale: 1.0, decay: 1e-3, kl: 0.0 };
     let bounds = (0..3).map(|update| {
         ws.draw_noise(&model, m, &mut rng(7, Stream::Noise, update)).unwrap();
         let settings = StepSettings { scaling, ..StepSettings::plain(update + 1) };

@@ -63,9 +63,6 @@ pub struct RunConfig {
     /// The weight of the KL divergence in what is ascended.
     #[serde(default, skip_serializing_if = "is_default")]
     pub kl_weight: KlWeight,
-    /// q(θ).
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub weights: WeightsConfig,
     /// The weights that it begins with; if `None`, the seed draws them as the model's `init` says. Not written down where it is
     /// the default, as the precision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,7 +113,6 @@ impl RunConfig {
             seed: 0,
             precision: Precision::F32,
             kl_weight: KlWeight::default(),
-            weights: WeightsConfig::default(),
             start: None,
         }
     }
@@ -160,6 +156,13 @@ impl RunConfig {
     #[must_use]
     pub fn posterior(mut self, posterior: impl Into<PosteriorConfig>) -> Self {
         self.model.posterior = posterior.into();
+        self
+    }
+
+    /// The same with another q(θ).
+    #[must_use]
+    pub fn weights(mut self, weights: impl Into<WeightsConfig>) -> Self {
+        self.model.weights = weights.into();
         self
     }
 
@@ -223,6 +226,10 @@ impl RunConfig {
             rule.validate()?;
         }
         self.weight_prior.validate()?;
+        if self.model.weights.gaussian().is_some() && self.weight_prior != WeightPrior::None {
+            let reason = "is a prior of weights that are a point; that of Gaussian weights is model.weights.prior";
+            return Err(Error::config("weight_prior", reason));
+        }
         if let Some(origin) = &self.start {
             origin.validate()?;
         }

@@ -6,6 +6,7 @@ use super::generate::slice;
 use super::marginal::log_marginal;
 use crate::estimators::{Bound, Estimator};
 use crate::models::Vae;
+use crate::numeric::LogMeanExp;
 use crate::posteriors::closed_kl;
 use crate::rng::{Stream, rng};
 use crate::step::{Batch, Workspace};
@@ -16,7 +17,8 @@ use crate::{Error, Result};
 const BLOCK: usize = 500;
 
 impl Vae<f32> {
-    /// The lower bound of x `[M, D]`, with L samples per datapoint, nats per datapoint. The encoder sees x corrupted as in training.
+    /// The lower bound of x `[M, D]`, with L samples per datapoint, nats per datapoint. The encoder sees x corrupted as in training. Gaussian
+    /// weights are sampled, several times for all of x; their divergence is not part of it.
     ///
     /// # Errors
     /// [`Error::Shape`] if x is not `[M, D]`, [`Error::Data`] if it has values that the likelihood does not know; [`Error::Config`] if the
@@ -41,7 +43,7 @@ impl Vae<f32> {
         }
     }
 
-    /// The lower bound over `n` datapoints that `block(first, count)` supplies; block b uses index b of the evaluation stream.
+    /// [`elbo`](Self::elbo) of `n` datapoints that `block(first, count)` supplies; block b uses index b of the evaluation stream.
     pub(crate) fn elbo_of_blocks(
         &self,
         n: usize,
@@ -56,18 +58,23 @@ impl Vae<f32> {
         let size = (BLOCK / estimator.samples).clamp(1, n);
         let corruption = self.config().corruption;
         let is_clean = corruption.get::<f32>().is_none();
-        // one workspace for each thread, made when it begins
-        let workspaces = Pool::new(|| Ok(Workspace::new(self, &estimator, size, false)?.with_packed_decoder(self)));
+        let models = self.realisations(seed);
+        let size = size.min(n.div_ceil(models.len()));
+        // one workspace for each thread and model, made when it begins
+        let workspaces = models.iter().map(|model| {
+            Pool::new(move || Ok((model, Workspace::new(model, &estimator, size, false)?.with_packed_decoder(model))))
+        });
+        let workspaces: Vec<_> = workspaces.collect();
         let parts = threads::in_parallel(n.div_ceil(size), threads, |b| {
             let (first, count) = (b * size, size.min(n - b * size));
-            workspaces.with(|ws| {
+            workspaces[b % workspaces.len()].with(|(model, ws)| {
                 let mut rng = rng(seed, Stream::Evaluation, b as u64);
-                ws.draw_noise(self, count, &mut rng)?;
+                ws.draw_noise(model, count, &mut rng)?;
                 let target = block(first, count)?;
                 let mut input = if is_clean { Vec::new() } else { target.clone() };
                 corruption.get().corrupt(&mut input, &mut rng);
                 let input = if is_clean { &target } else { &input };
-                Ok((ws.value(self, Batch { input, target: &target })?, count as f64))
+                Ok((ws.value(model, Batch { input, target: &target })?, count as f64))
             })
         })?;
         let (mut reconstruction, mut kl) = (0.0, 0.0);
@@ -78,14 +85,20 @@ impl Vae<f32> {
         Ok(Bound::new(reconstruction / n as f64, kl / n as f64))
     }
 
-    /// log p(x) `[M]` of each row of x `[M, D]` by importance sampling with `k` samples, nats.
+    /// log p(x) `[M]` of each row of x `[M, D]` by importance sampling with `k` samples, nats. Of Gaussian weights that of the mean density over
+    /// samples of them, with `k` samples of z for each.
     ///
     /// # Errors
     /// [`Error::Shape`] if x is not `[M, D]`, [`Error::Data`] if it has values that the likelihood does not know, [`Error::Config`] for
     /// k = 0.
     pub fn log_marginal(&self, x: &Array2<f32>, k: usize, seed: u64) -> Result<Array1<f64>> {
         self.check_pixels(x)?;
-        Ok(Array1::from(log_marginal(self, &slice(x.view()), k, (seed, threads::available()?))?))
+        let (x, at) = (slice(x.view()), (seed, threads::available()?));
+        let mut means = vec![LogMeanExp::default(); x.len() / self.data_width()];
+        for model in self.realisations(seed) {
+            means.iter_mut().zip(log_marginal(&model, &x, k, at)?).for_each(|(mean, log_px)| mean.push(log_px));
+        }
+        Ok(means.iter().map(LogMeanExp::value).collect())
     }
 
     /// D_KL(q(z_j | x) ‖ p(z_j)) of each latent dimension `[N_z]`, averaged over x `[M, D]`, nats. x is taken without corruption.

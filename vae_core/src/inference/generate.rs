@@ -28,7 +28,7 @@ pub enum Decode {
 const BLOCK: usize = 500;
 
 impl Vae<f32> {
-    /// The centre of q(z | x), which is decoded and drawn, and the logarithm of its variance, each `[M, N_z]`: for a Gaussian μ and
+    /// Gaussian weights are at their means here and in [`decode`](Self::decode). The centre of q(z | x), which is decoded and drawn, and the logarithm of its variance, each `[M, N_z]`: for a Gaussian μ and
     /// log σ², for a point the code and −∞. x is taken as it is, without corruption.
     ///
     /// # Errors
@@ -53,11 +53,20 @@ impl Vae<f32> {
         array(z.nrows(), d, mean)
     }
 
-    /// Reconstructions `[M, D]` of x `[M, D]`.
+    /// Reconstructions `[M, D]` of x `[M, D]`; with Gaussian weights the mean over samples of them.
     ///
     /// # Errors
     /// [`Error::Shape`] if x is not `[M, D]`, [`Error::Config`] for zero samples.
     pub fn reconstruct(&self, x: &Array2<f32>, how: Decode) -> Result<Array2<f32>> {
+        if self.gaussian().is_some() {
+            let seed = if let Decode::Samples { seed, .. } = how { seed } else { 0 };
+            let models = self.realisations(seed);
+            let mut sum = Array2::zeros((x.nrows(), self.data_width()));
+            for model in &models {
+                sum += &model.reconstruct(x, how)?;
+            }
+            return Ok(sum / models.len() as f32);
+        }
         let Decode::Samples { samples, seed } = how else { return self.decode(&self.encode(x)?.0) };
         if samples == 0 {
             return Err(Error::config("samples", "is 0; average at least one sample"));

@@ -6,7 +6,9 @@ mod generate;
 mod gradient;
 pub mod latent;
 pub mod marginal;
+mod weights;
 
 pub use constant::constant_pixels_bound;
 pub use generate::Decode;
 pub use gradient::{GradientMoments, TensorMoments};
+pub use weights::WEIGHT_SAMPLES;

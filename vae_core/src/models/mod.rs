@@ -4,4 +4,5 @@ mod pca;
 pub mod vae;
 
 pub use pca::pca;
-pub use vae::{ModelConfig, Vae};
+pub(crate) use vae::RHO;
+pub use vae::{GaussianPlane, ModelConfig, Vae};

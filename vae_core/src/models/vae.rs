@@ -7,16 +7,20 @@
 //! z [M·L, N_z] ─ decoder.0, decoder.1, … ─ likelihood [M·L, ·]           (eqs. 10–12)
 //! ```
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::choices::is_default;
 use crate::corruption::CorruptionConfig;
 use crate::likelihoods::{LikelihoodConfig, Pixels};
+use crate::nn::dense::Dense;
 use crate::nn::{Activation, Init, Layout, Mlp};
 use crate::numeric::Real;
 use crate::posteriors::{Head, PosteriorConfig, Shape};
 use crate::priors::PriorConfig;
 use crate::rng::{Stream, rng};
+use crate::weights::{Networks, Sampling, WeightsConfig};
 use crate::{Error, Result};
 
 /// Everything that determines the shape and the start of a [`Vae`], but for the width D of the data and the seed.
@@ -43,6 +47,9 @@ pub struct ModelConfig {
     /// What happens to x before the encoder sees it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub corruption: CorruptionConfig,
+    /// q(θ).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub weights: WeightsConfig,
 }
 
 impl Default for ModelConfig {
@@ -58,9 +65,13 @@ impl Default for ModelConfig {
             prior: PriorConfig::default(),
             posterior: PosteriorConfig::default(),
             corruption: CorruptionConfig::default(),
+            weights: WeightsConfig::default(),
         }
     }
 }
+
+/// Before the name of a tensor, the name of that of its ρ.
+pub(crate) const RHO: &str = "rho.";
 
 /// Layers beyond this width are refused: they would not fit any machine that this crate is for.
 const MAX_WIDTH: usize = 1 << 20;
@@ -88,6 +99,7 @@ impl ModelConfig {
         posterior.validate()?;
         likelihood.validate()?;
         self.corruption.get::<f32>().validate()?;
+        self.weights.get::<f32>().validate()?;
         if prior.support() != posterior.support() {
             let (p, q) = (self.prior.name(), self.posterior.name());
             let reason =
@@ -95,7 +107,8 @@ impl ModelConfig {
             return Err(Error::config("model.posterior", reason));
         }
         let (encoder, decoder) = self.sizes(d);
-        let size = encoder.saturating_add(decoder);
+        let planes = if self.weights.gaussian().is_some() { 2 } else { 1 };
+        let size = encoder.saturating_add(decoder).saturating_mul(planes);
         if size > MAX_PARAMETERS {
             return Err(Error::config(
                 "model",
@@ -126,8 +139,22 @@ pub struct Vae<F> {
     decoder: Mlp,
     /// Where the likelihood's parameter of its own lies.
     shared: Option<usize>,
+    gaussian: Option<GaussianPlane>,
     layout: Layout,
     params: Vec<F>,
+}
+
+/// Where the second numbers of Gaussian weights lie: ρ of weight i is at `rho + i − weights.start`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GaussianPlane {
+    /// The weights that are Gaussian, by their μ: neighbouring layers.
+    pub weights: Range<usize>,
+    /// The ranges of those layers, weights and biases together.
+    pub layers: Vec<Range<usize>>,
+    /// The first ρ.
+    pub rho: usize,
+    /// The weights that the seed drew, if the sampling keeps to them (see [`Sampling::AuthorsNever`]); otherwise none.
+    pub(crate) drawn: Vec<f64>,
 }
 
 impl<F: Real> Vae<F> {
@@ -144,7 +171,22 @@ impl<F: Real> Vae<F> {
         let encoder = Mlp::new(&mut layout, "encoder", d, &config.encoder, f, "posterior", posterior.width);
         let decoder = Mlp::new(&mut layout, "decoder", n_z, &config.decoder, f, "likelihood", likelihood.head_width(d));
         let shared = likelihood.shared().map(|value| (layout.push("likelihood.shared", &[1]).start, value));
+        let mut gaussian = config.weights.gaussian().map(|q| {
+            let both = q.networks == Networks::Both;
+            let covered = encoder.layers().iter().filter(|_| both).chain(decoder.layers());
+            let layers: Vec<_> = covered.map(Dense::range).collect();
+            let weights = layers.first().map_or(0, |r| r.start)..layers.last().map_or(0, |r| r.end);
+            let rho = layout.len();
+            let tensors: Vec<_> = layout.tensors().to_vec();
+            for tensor in tensors.iter().filter(|tensor| weights.contains(&tensor.offset)) {
+                layout.push(format!("{RHO}{}", tensor.name), &tensor.shape);
+            }
+            GaussianPlane { weights, layers, rho, drawn: Vec::new() }
+        });
         let mut params = vec![F::zero(); layout.len()];
+        if let (Some(plane), Some(q)) = (&gaussian, config.weights.gaussian()) {
+            params[plane.rho..].fill(F::of(q.form.rho(q.start)));
+        }
         if let Some((place, value)) = shared {
             params[place] = F::of(value);
         }
@@ -157,8 +199,22 @@ impl<F: Real> Vae<F> {
                 config.init.fill(&mut params[layer.weight()], layer.inputs, outputs, &mut rng);
             }
         }
+        if let Some(plane) = gaussian
+            .as_mut()
+            .filter(|_| config.weights.gaussian().is_some_and(|q| q.sampling == Sampling::AuthorsNever))
+        {
+            plane.drawn = params[..plane.rho].iter().map(|p| p.f64()).collect();
+        }
         let shared = shared.map(|(place, _)| place);
-        Ok(Self { config: config.clone(), d, encoder, decoder, shared, layout, params })
+        Ok(Self { config: config.clone(), d, encoder, decoder, shared, gaussian, layout, params })
+    }
+
+    /// The same with these weights, a point.
+    pub(crate) fn at_point(&self, theta: Vec<F>) -> Self {
+        let config = ModelConfig { weights: WeightsConfig::Point, ..self.config.clone() };
+        let mut layout = self.layout.clone();
+        layout.truncate(theta.len());
+        Self { config, layout, params: theta, gaussian: None, ..self.clone() }
     }
 
     /// The configuration.
@@ -219,6 +275,11 @@ impl<F: Real> Vae<F> {
     /// Where the likelihood's parameter of its own lies, if it has one.
     pub(crate) fn shared(&self) -> Option<usize> {
         self.shared
+    }
+
+    /// Where the ρ of its weights lie, if they are Gaussian.
+    pub fn gaussian(&self) -> Option<&GaussianPlane> {
+        self.gaussian.as_ref()
     }
 
     /// Names, shapes and places of the parameters.

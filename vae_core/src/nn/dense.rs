@@ -33,6 +33,16 @@ impl Dense {
         Self { inputs, outputs, activation, weight, bias }
     }
 
+    /// The same without its nonlinearity.
+    pub(super) fn linear(&self) -> Self {
+        Self { activation: Activation::Identity, ..self.clone() }
+    }
+
+    /// Where its weights and biases lie, which are neighbours.
+    pub fn range(&self) -> Range<usize> {
+        self.weight.start..self.bias.end
+    }
+
     /// Where its weights lie.
     pub fn weight(&self) -> Range<usize> {
         self.weight.clone()

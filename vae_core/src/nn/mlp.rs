@@ -3,60 +3,14 @@
 use super::activation::Activation;
 use super::dense::{Dense, Execution, Input, Weights};
 use super::params::Layout;
+use super::trace::{Trace, place_of_delta};
 use crate::numeric::Real;
-use crate::numeric::gemm::Packed;
 use crate::{Error, Result};
 
 /// An MLP: any number of hidden layers, then a linear head. It holds places, not numbers.
 #[derive(Clone, Debug)]
 pub struct Mlp {
     layers: Vec<Dense>,
-}
-
-/// What a forward pass leaves for the backward pass: each layer's output `[rows, outputs]`, and its input to the
-/// activation where that is needed. Allocated once.
-#[derive(Clone, Debug)]
-pub struct Trace<F> {
-    outputs: Vec<Vec<F>>,
-    pre: Vec<Vec<F>>,
-    deltas: Vec<Vec<F>>,
-    max_rows: usize,
-    /// Each layer's weights, if they were packed for many forward passes.
-    packed: Vec<Option<Packed>>,
-    /// How the passes are computed: at first, in `f32` on one thread.
-    pub execution: Execution,
-}
-
-impl<F> Trace<F> {
-    /// The head's output of the last forward pass `[rows, head]`.
-    pub fn head(&self) -> &[F] {
-        self.outputs.last().map_or(&[], Vec::as_slice)
-    }
-
-    /// The head's output of the last forward pass, and the place of ∂/∂head, to be written before the backward pass `[rows, head]`.
-    pub fn head_and_delta(&mut self) -> (&[F], &mut [F]) {
-        (self.outputs.last().map_or(&[], Vec::as_slice), self.deltas.last_mut().map_or(&mut [], Vec::as_mut_slice))
-    }
-
-    /// The head's output of the last forward pass, in whose place ∂/∂head is to be written before the backward pass, after
-    /// [`in_place`](Self::in_place) `[rows, head]`.
-    pub fn head_mut(&mut self) -> &mut [F] {
-        self.outputs.last_mut().map_or(&mut [], Vec::as_mut_slice)
-    }
-
-    /// The same trace, but ∂/∂head takes the place of the head's output.
-    #[must_use]
-    pub fn in_place(mut self) -> Self {
-        if let Some(head) = self.deltas.last_mut() {
-            *head = Vec::new();
-        }
-        self
-    }
-}
-
-/// Where a layer's δ lies: in its own buffer, or, [in place](Trace::in_place), in that of its output.
-fn place_of_delta<'a, F>(delta: &'a [F], output: &'a [F]) -> &'a [F] {
-    if delta.is_empty() { output } else { delta }
 }
 
 impl Mlp {
@@ -103,6 +57,7 @@ impl Mlp {
             pre: self.layers.iter().map(|l| buffer(l.activation.needs_input(), l)).collect(),
             deltas: self.layers.iter().map(|l| buffer(backward, l)).collect(),
             max_rows,
+            local: Vec::new(),
             packed: vec![None; self.layers.len()],
             execution: Execution::default(),
         }
@@ -165,7 +120,7 @@ impl Mlp {
         (input, &place_of_delta(&trace.deltas[k], &trace.outputs[k])[..rows * self.layers[k].outputs])
     }
 
-    fn check_rows(&self, rows: usize, max_rows: usize) -> Result<()> {
+    pub(super) fn check_rows(&self, rows: usize, max_rows: usize) -> Result<()> {
         if rows <= max_rows {
             return Ok(());
         }

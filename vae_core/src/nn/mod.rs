@@ -3,10 +3,13 @@
 pub mod activation;
 pub mod dense;
 pub mod init;
+mod local;
 pub mod mlp;
 pub mod params;
+mod trace;
 
 pub use activation::Activation;
 pub use init::Init;
-pub use mlp::{Mlp, Trace};
+pub use mlp::Mlp;
 pub use params::{Layout, Tensor};
+pub use trace::Trace;

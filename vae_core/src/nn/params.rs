@@ -52,6 +52,12 @@ impl Layout {
         range
     }
 
+    /// Without the tensors from this place on.
+    pub fn truncate(&mut self, len: usize) {
+        self.tensors.retain(|tensor| tensor.offset < len);
+        self.len = self.len.min(len);
+    }
+
     /// The tensors, in order.
     pub fn tensors(&self) -> &[Tensor] {
         &self.tensors

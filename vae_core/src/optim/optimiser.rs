@@ -73,6 +73,13 @@ pub struct Step {
 }
 
 impl Step {
+    /// The same with a step size so many times as large.
+    #[must_use]
+    pub fn times(mut self, factor: f64) -> Self {
+        self.at.factor *= factor;
+        self
+    }
+
     /// Moves some parameters up their gradient; the three have the same length.
     pub fn apply<F: Real>(&self, params: &mut [F], gradient: &[F], state: State<'_, F>) {
         self.config.get().apply(params, gradient, state, self.at);

@@ -120,7 +120,7 @@ impl RunStore {
         }
         let (height, width) = config.data.kind.image_shape();
         let mut model = Vae::new(&config.model, height * width, config.seed)?;
-        let weights = weights::read(&folder.join(MODEL), model.layout(), None)
+        let weights = weights::read(&folder.join(MODEL), &model)
             .map_err(|e| e.advise(&format!("delete {} to train anew", folder.display())))?;
         model.params_mut().copy_from_slice(&weights);
         Ok(Some(Run { result, model }))
@@ -214,7 +214,7 @@ impl RunStore {
                         format!("is run {hash}, which is not finished in {}; make it first", self.folder.display());
                     return Err(Error::config("start", reason));
                 }
-                let weights = weights::read(&path, blank.model().layout(), None)?;
+                let weights = weights::read_start(&path, blank.model(), None)?;
                 Trainer::with_weights(config, data, &weights)
             }
         }

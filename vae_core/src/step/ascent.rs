@@ -8,18 +8,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::batch::Batch;
-use super::strips::{Side, Strip, UntakenStrips, strips};
+use super::strips::{Plane, Side, Strip, UntakenStrips, strips};
+use super::theta::Realised;
 use super::tuning::PIECE;
 use super::workspace::Workspace;
 use crate::estimators::Bound;
 use crate::models::Vae;
-use crate::nn::Mlp;
 use crate::nn::dense::Input;
+use crate::nn::{Mlp, Trace};
 use crate::numeric::gemm::{self, Mat, Packed};
 use crate::numeric::{Real, vmath};
-use crate::optim::{Optimiser, State, Step};
+use crate::optim::{Optimiser, Step};
 use crate::threads;
-use crate::weights::{Scaling, WeightsConfig};
+use crate::weights::{Planes, Point, Scaling, WeightPosterior};
 use crate::{Error, Result};
 
 /// A derivative beyond this is taken for a divergence, before its square overflows.
@@ -30,8 +31,6 @@ const GRADIENT_LIMIT: f64 = 1e18;
 pub struct StepSettings {
     /// The scale of the objective, and the prior on the weights.
     pub scaling: Scaling,
-    /// q(θ).
-    pub weights: WeightsConfig,
     /// The schedule's factor on the step size.
     pub factor: f64,
     /// β, the weight of the KL divergence.
@@ -43,8 +42,7 @@ pub struct StepSettings {
 impl StepSettings {
     /// Those of the bound per datapoint, without a prior on the weights, for this update.
     pub fn plain(update: u64) -> Self {
-        let scaling = Scaling { scale: 1.0, decay: 0.0 };
-        Self { scaling, weights: WeightsConfig::default(), factor: 1.0, kl_weight: 1.0, update }
+        Self { scaling: Scaling { scale: 1.0, decay: 0.0, kl: 0.0 }, factor: 1.0, kl_weight: 1.0, update }
     }
 }
 
@@ -58,11 +56,11 @@ pub struct Ascent<F> {
 /// What a thread works with.
 #[derive(Debug, Default)]
 struct Buffers<F> {
-    /// The gradient of a strip.
-    gradient: Vec<F>,
-    /// δ of the layer that it was last packed of.
-    delta: Packed,
-    packed: Option<(Side, usize)>,
+    /// The gradient of a strip: with respect to θ or μ, and to σ² or ρ.
+    gradient: [Vec<F>; 2],
+    /// δ of the layer that it was last packed of, and δᵥ.
+    delta: [Packed; 2],
+    packed: [Option<(Side, usize)>; 2],
 }
 
 impl<F: Real> Clone for Ascent<F> {
@@ -78,8 +76,9 @@ impl<F: Real> Ascent<F> {
     }
 
     fn with_buffers(strips: Vec<Strip>, count: usize) -> Self {
-        let size = strips.iter().map(|strip| strip.range.len()).max().unwrap_or(0);
-        let buffers = || Buffers { gradient: vec![F::zero(); size], ..Buffers::default() };
+        let sizes = [|strip: &Strip| strip.range.len(), |strip: &Strip| strip.rho.len()]
+            .map(|size| strips.iter().map(size).max().unwrap_or(0));
+        let buffers = || Buffers { gradient: sizes.map(|size| vec![F::zero(); size]), ..Buffers::default() };
         Self { strips, buffers: (0..count).map(|_| Mutex::new(buffers())).collect() }
     }
 
@@ -108,7 +107,10 @@ impl<F: Real> Ascent<F> {
         let deltas = Deltas { encoder, decoder, ws, input: batch.input };
         let (step, state) = optimiser.begin(settings.factor);
         let job = Job { ascent: self, deltas, step, settings, diverged: AtomicBool::new(false) };
-        let untaken = Mutex::new(UntakenStrips { strips: &self.strips, params, state });
+        let (centre, rho) = params.split_at_mut(self.strips.last().map_or(0, |strip| strip.range.end));
+        let (state, state_of_rho) = state.split_at(centre.len());
+        let (centre, rho) = (Plane { params: centre, state }, Plane { params: rho, state: state_of_rho });
+        let untaken = Mutex::new(UntakenStrips { strips: &self.strips, centre, rho });
         threads::on_each(0, self.buffers.len(), &|thread| job.run(&untaken, thread))?;
         if job.diverged.into_inner() {
             return Err(diverged("the gradient", f64::INFINITY));
@@ -127,52 +129,88 @@ struct Deltas<'a, F> {
 }
 
 impl<F: Real> Deltas<'_, F> {
-    /// The gradient of a strip. The thread packs δ once for all strips of a layer that it takes.
-    fn gradient(&self, strip: &Strip, Buffers { gradient, delta: near, packed }: &mut Buffers<F>) -> Result<()> {
+    /// The derivatives of the data's term by a strip of θ, and by σ² of local reparameterisation.
+    fn gradient(&self, strip: &Strip, buffers: &mut Buffers<F>) -> Result<()> {
         let ws = self.ws;
         let decoded = ws.m * ws.estimator.samples;
-        let (mlp, trace, input, rows) = match strip.side {
-            Side::Encoder => (self.encoder, &ws.encoder, ws.sparse.input(self.input), ws.m),
-            Side::Decoder => (self.decoder, &ws.decoder, Input::dense(&ws.z[..]), decoded),
+        let z = Input::dense(&ws.z[..]);
+        let (mlp, trace, input, squares, rows) = match strip.side {
+            Side::Encoder => {
+                let squares = ws.sparse_squares.input(&ws.squares);
+                (self.encoder, &ws.encoder, ws.sparse.input(self.input), squares, ws.m)
+            }
+            Side::Decoder => (self.decoder, &ws.decoder, z, Input::dense(&[][..]), decoded),
             Side::Shared => {
-                gradient[0] = ws.d_shared[..decoded].iter().copied().sum();
+                buffers.gradient[0][0] = ws.d_shared[..decoded].iter().copied().sum();
                 return Ok(());
             }
         };
-        let (input, delta) = mlp.input_and_delta(strip.layer, input, trace, rows);
-        let layer = &mlp.layers()[strip.layer];
-        match &strip.inputs {
-            Some(inputs) => {
-                let layer_here = (strip.side, strip.layer);
-                let wanted = strip.near && input.sparse.is_none();
-                if wanted && *packed != Some(layer_here) {
-                    let done = gemm::pack(Mat::new(delta, rows, layer.outputs), near);
-                    *packed = done.then_some(layer_here);
-                }
-                let near = (wanted && packed.is_some()).then_some(&*near);
-                layer.weight_gradient(inputs.clone(), input, (delta, near), gradient, trace.execution.precision)
-            }
-            None => {
-                layer.bias_gradient(delta, &mut gradient[..layer.outputs]);
-                Ok(())
-            }
+        product(mlp, strip, mlp.input_and_delta(strip.layer, input, trace, rows), trace, (0, &mut *buffers))?;
+        if strip.rho.is_empty() || ws.realised.as_ref().is_some_and(|realised| !realised.is_local()) {
+            return Ok(());
         }
+        product(mlp, strip, mlp.squares_and_delta(strip.layer, squares, trace, rows), trace, (1, buffers))
     }
 }
 
-/// Writes down the whole gradient: the reference, for checks.
+/// A strip of inputᵀ δ into one of the buffers. The thread packs δ once for all strips of a layer that it takes.
+fn product<F: Real>(
+    mlp: &Mlp,
+    strip: &Strip,
+    (input, delta): (Input<'_, F>, &[F]),
+    trace: &Trace<F>,
+    (plane, buffers): (usize, &mut Buffers<F>),
+) -> Result<()> {
+    let layer = &mlp.layers()[strip.layer];
+    let (gradient, near, packed) =
+        (&mut buffers.gradient[plane], &mut buffers.delta[plane], &mut buffers.packed[plane]);
+    let Some(inputs) = &strip.inputs else {
+        layer.bias_gradient(delta, &mut gradient[..layer.outputs]);
+        return Ok(());
+    };
+    let (layer_here, rows) = ((strip.side, strip.layer), delta.len() / layer.outputs);
+    let wanted = strip.near && input.sparse.is_none();
+    if wanted && *packed != Some(layer_here) {
+        let done = gemm::pack(Mat::new(delta, rows, layer.outputs), near);
+        *packed = done.then_some(layer_here);
+    }
+    let near = (wanted && packed.is_some()).then_some(&*near);
+    layer.weight_gradient(inputs.clone(), input, (delta, near), gradient, trace.execution.precision)
+}
+
+/// Writes down the whole gradient: the reference, for checks. That of the weights' divergence joins as in the bound.
 pub(super) fn write_gradient<F: Real>(model: &Vae<F>, input: &[F], ws: &mut Workspace<F>) -> Result<()> {
     let mut gradient = std::mem::take(&mut ws.gradient);
     gradient.resize(model.layout().len(), F::zero());
+    let scaling = Scaling { kl: ws.per_datapoint, ..StepSettings::plain(0).scaling };
     let deltas = Deltas { encoder: model.encoder(), decoder: model.decoder(), ws, input };
     let mut buffers = Buffers::default();
     for strip in strips(model, ws, 1) {
-        buffers.gradient.resize(strip.range.len(), F::zero());
+        buffers.gradient[0].resize(strip.range.len(), F::zero());
+        buffers.gradient[1].resize(strip.rho.len(), F::zero());
         deltas.gradient(&strip, &mut buffers)?;
-        gradient[strip.range].copy_from_slice(&buffers.gradient);
+        let [g, g_rho] = &mut buffers.gradient;
+        let (centre, rho) = (&model.params()[strip.range.clone()], &model.params()[strip.rho.clone()]);
+        finish(ws.realised.as_ref(), (centre, rho, strip.range.start), g, g_rho, scaling);
+        gradient[strip.range].copy_from_slice(g);
+        gradient[strip.rho].copy_from_slice(g_rho);
     }
     ws.gradient = gradient;
     Ok(())
+}
+
+/// What the posterior of some weights, which begin at `first`, makes of their derivatives.
+fn finish<F: Real>(
+    realised: Option<&Realised<F>>,
+    (centre, rho, first): (&[F], &[F], usize),
+    g: &mut [F],
+    g_rho: &mut [F],
+    scaling: Scaling,
+) {
+    match realised.filter(|_| !rho.is_empty()) {
+        Some(here) => here.posterior().finish(here.planes(centre, rho, first), g, g_rho, scaling),
+        None => Point.finish(Planes { centre, rho, zeta: &[], prior: None }, g, g_rho, scaling),
+    }
 }
 
 struct Job<'a, F> {
@@ -189,26 +227,36 @@ impl<F: Real> Job<'_, F> {
     fn run(&self, untaken: &Mutex<UntakenStrips<'_, F>>, thread: usize) -> Result<()> {
         // Each has a buffer of its own, so nobody waits for this lock.
         let mut buffers = self.ascent.buffers[thread].lock().unwrap_or_else(PoisonError::into_inner);
-        buffers.packed = None;
+        buffers.packed = [None; 2];
         let next = || untaken.lock().unwrap_or_else(PoisonError::into_inner).take(thread.is_multiple_of(2));
-        while let Some((strip, params, state)) = next() {
-            self.update(strip, params, state, &mut buffers)?;
+        while let Some((strip, centre, rho)) = next() {
+            self.update(strip, centre, rho, &mut buffers)?;
         }
         Ok(())
     }
 
-    fn update(&self, strip: &Strip, params: &mut [F], state: State<'_, F>, buffers: &mut Buffers<F>) -> Result<()> {
+    fn update(&self, strip: &Strip, centre: Plane<'_, F>, rho: Plane<'_, F>, buffers: &mut Buffers<F>) -> Result<()> {
         self.deltas.gradient(strip, buffers)?;
-        let gradient = &mut buffers.gradient[..params.len()];
-        let (weights, mut others) = (self.settings.weights, state);
-        for (params, gradient) in params.chunks_mut(PIECE).zip(gradient.chunks_mut(PIECE)) {
-            let state;
+        let realised = self.deltas.ws.realised.as_ref();
+        let step_of_rho = self.step.times(realised.map_or(1.0, |realised| realised.posterior().step));
+        let [gradient, gradient_of_rho] = &mut buffers.gradient;
+        let (mut others, mut others_of_rho) = (centre.state, rho.state);
+        let mut rhos = rho.params.chunks_mut(PIECE).zip(gradient_of_rho.chunks_mut(PIECE));
+        let pieces = centre.params.chunks_mut(PIECE).zip(gradient.chunks_mut(PIECE));
+        for (k, (params, gradient)) in pieces.enumerate() {
+            let (rho, g_rho) = rhos.next().unwrap_or_default();
+            let (gradient, g_rho) = (&mut gradient[..params.len()], &mut g_rho[..rho.len()]);
+            let (state, state_of_rho);
             (state, others) = others.split_at(params.len());
-            weights.get().finish(params, gradient, self.settings.scaling);
-            if !vmath::all_below(gradient, F::of(GRADIENT_LIMIT)) {
+            (state_of_rho, others_of_rho) = others_of_rho.split_at(rho.len());
+            let first = strip.range.start + k * PIECE;
+            finish(realised, (params, rho, first), gradient, g_rho, self.settings.scaling);
+            let limit = F::of(GRADIENT_LIMIT);
+            if !(vmath::all_below(gradient, limit) && vmath::all_below(g_rho, limit)) {
                 self.diverged.store(true, Ordering::Relaxed);
             }
             self.step.apply(params, gradient, state);
+            step_of_rho.apply(rho, g_rho, state_of_rho);
         }
         Ok(())
     }

@@ -12,9 +12,11 @@ mod batch;
 mod passes;
 mod score;
 mod strips;
+mod theta;
 mod tuning;
 mod workspace;
 
 pub use ascent::{Ascent, StepSettings};
 pub use batch::Batch;
+pub use theta::weights_divergence;
 pub use workspace::Workspace;

@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::ascent::write_gradient;
 use super::batch::Batch;
 use super::score::{RULE, Samples};
+use super::theta::{Realised, Theta};
 use super::tuning::DECODED;
 use super::workspace::Workspace;
 use crate::estimators::{Bound, Kl};
@@ -73,7 +74,16 @@ impl<F: Real> Workspace<F> {
         let posterior = model.posterior();
         let q = posterior.get::<F>();
         self.sparse.take(input, d, self.encoder.execution);
-        model.encoder().forward(model.params(), self.sparse.input(input), &mut self.encoder, m)?;
+        if !self.squares.is_empty() {
+            let squares = &mut self.squares[..input.len()];
+            vmath::zip(squares, input, |_, x| x * x);
+            self.sparse_squares.take(squares, d, self.encoder.execution);
+        }
+        if let Some(realised) = &mut self.realised {
+            realised.realise(model);
+        }
+        let (x, squares) = (self.sparse.input(input), self.sparse_squares.input(&self.squares));
+        Theta::of(model, self.realised.as_ref(), true).forward(model.encoder(), x, squares, &mut self.encoder, m)?;
         let head = &self.encoder.head()[..m * model.head().width];
         let (noise, z) = (&self.noise[..rows * model.head().noise], &mut self.z[..at.len()]);
         q.sample(head, at, noise, z);
@@ -87,7 +97,8 @@ impl<F: Real> Workspace<F> {
         if backward {
             self.begin_rule();
         }
-        let (points, samples) = if backward { (m, l) } else { ((DECODED / l).max(1), l.min(DECODED)) };
+        let (points, samples) =
+            if backward || self.realised.is_some() { (m, l) } else { ((DECODED / l).max(1), l.min(DECODED)) };
         for (first, count) in parts(m, points) {
             for (sample, l_here) in parts(l, samples) {
                 let x = &target[first * d..(first + count) * d];
@@ -116,7 +127,9 @@ impl<F: Real> Workspace<F> {
     fn decode(&mut self, model: &Vae<F>, x: &[F], l: usize, rows: Range<usize>, backward: bool) -> Result<()> {
         let n_z = model.latent();
         let z = &self.z[rows.start * n_z..rows.end * n_z];
-        model.decoder().forward(model.params(), Input::dense(z), &mut self.decoder, rows.len())?;
+        let squares = Input::dense(&[][..]);
+        let theta = Theta::of(model, self.realised.as_ref(), false);
+        theta.forward(model.decoder(), Input::dense(z), squares, &mut self.decoder, rows.len())?;
         let (len, threads) = (rows.len() * model.decoder().outputs(), self.decoder.execution.threads);
         let [rule, d_shared] = if backward { [RULE * rows.len(), rows.len().min(self.d_shared.len())] } else { [0, 0] };
         let samples = Samples {
@@ -132,6 +145,11 @@ impl<F: Real> Workspace<F> {
 
     /// The bound of the last forward pass.
     fn bound(&self) -> Bound {
+        let weights = self.realised.as_ref().map_or(0.0, Realised::kl);
+        self.bound_of_data().with_weights(self.per_datapoint * weights)
+    }
+
+    fn bound_of_data(&self) -> Bound {
         let l = self.estimator.samples;
         let rows = self.m * l;
         let reconstruction = mean(&self.log_px[..rows]);
@@ -159,7 +177,8 @@ impl<F: Real> Workspace<F> {
         let (m, rows, noise) = (at.m, at.rows(), at.rows() * model.head().noise);
         self.weigh_rows();
         let (z, dz, noise) = (&self.z[..at.len()], &mut self.dz[..at.len()], &self.noise[..noise]);
-        model.decoder().backward(model.params(), &mut self.decoder, Some(&mut *dz), rows)?;
+        let theta = Theta::of(model, self.realised.as_ref(), false);
+        theta.backward(model.decoder(), &mut self.decoder, z, Some(&mut *dz), rows)?;
 
         let (posterior, kl) = (model.posterior(), self.estimator.form.get().kl());
         let q = posterior.get::<F>();
@@ -181,7 +200,8 @@ impl<F: Real> Workspace<F> {
             (None, Kl::Sampled) => q.add_log_prob_gradient(head, at, noise, &self.rows.log_q[..rows], d_head),
             _ => {}
         }
-        model.encoder().backward(model.params(), &mut self.encoder, None, m)
+        let theta = Theta::of(model, self.realised.as_ref(), true);
+        theta.backward(model.encoder(), &mut self.encoder, &[], None, m)
     }
 
     /// What the estimator has made of the samples, row by row.

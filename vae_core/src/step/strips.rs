@@ -27,6 +27,8 @@ pub(super) struct Strip {
     pub(super) inputs: Option<Range<usize>>,
     /// Whether δ of the layer is packed once.
     pub(super) near: bool,
+    /// Where the ρ of Gaussian weights lie; empty for a point.
+    pub(super) rho: Range<usize>,
 }
 
 /// All strips for so many threads, in the order of the layout.
@@ -48,35 +50,63 @@ pub(super) fn strips<F: Real>(model: &Vae<F>, ws: &Workspace<F>, threads: usize)
                 let inputs = first..(first + rows).min(layer.inputs);
                 let start = layer.weight().start;
                 let range = start + inputs.start * layer.outputs..start + inputs.end * layer.outputs;
-                strips.push(Strip { range, side, layer: k, inputs: Some(inputs), near });
+                strips.push(Strip { range, side, layer: k, inputs: Some(inputs), near, rho: 0..0 });
             }
-            strips.push(Strip { range: layer.bias(), side, layer: k, inputs: None, near });
+            strips.push(Strip { range: layer.bias(), side, layer: k, inputs: None, near, rho: 0..0 });
         }
     }
     if let Some(place) = model.shared() {
-        strips.push(Strip { range: place..place + 1, side: Side::Shared, layer: 0, inputs: None, near: false });
+        strips.push(Strip {
+            range: place..place + 1,
+            side: Side::Shared,
+            layer: 0,
+            inputs: None,
+            near: false,
+            rho: 0..0,
+        });
+    }
+    if let Some(plane) = model.gaussian() {
+        for strip in strips.iter_mut().filter(|strip| plane.weights.contains(&strip.range.start)) {
+            let shift = plane.rho - plane.weights.start;
+            strip.rho = strip.range.start + shift..strip.range.end + shift;
+        }
     }
     strips
 }
 
-/// The strips that no thread has taken yet, with their parameters and the optimiser's state.
-pub(super) struct UntakenStrips<'a, F> {
-    pub(super) strips: &'a [Strip],
+/// Parameters, and the optimiser's state of them.
+#[derive(Debug, Default)]
+pub(super) struct Plane<'a, F> {
     pub(super) params: &'a mut [F],
     pub(super) state: State<'a, F>,
 }
 
-impl<'a, F: Real> UntakenStrips<'a, F> {
-    /// The first strip, or the last one, with its parameters and their state.
-    pub(super) fn take(&mut self, first: bool) -> Option<(&'a Strip, &'a mut [F], State<'a, F>)> {
-        let (strip, others) = if first { self.strips.split_first()? } else { self.strips.split_last()? };
-        let at = if first { strip.range.len() } else { self.params.len() - strip.range.len() };
+impl<F: Default> Plane<'_, F> {
+    /// Takes the first `n`, or the last.
+    fn take(&mut self, n: usize, first: bool) -> Self {
+        let at = if first { n } else { self.params.len() - n };
         let (params, params_after) = std::mem::take(&mut self.params).split_at_mut(at);
         let (state, state_after) = std::mem::take(&mut self.state).split_at(at);
-        let (before, after) = ((params, state), (params_after, state_after));
+        let (before, after) = (Self { params, state }, Self { params: params_after, state: state_after });
         let (taken, left) = if first { (before, after) } else { (after, before) };
-        (self.strips, self.params, self.state) = (others, left.0, left.1);
-        Some((strip, taken.0, taken.1))
+        *self = left;
+        taken
+    }
+}
+
+/// The strips that no thread has taken yet, with their parameters: θ or μ, and ρ.
+pub(super) struct UntakenStrips<'a, F> {
+    pub(super) strips: &'a [Strip],
+    pub(super) centre: Plane<'a, F>,
+    pub(super) rho: Plane<'a, F>,
+}
+
+impl<'a, F: Real> UntakenStrips<'a, F> {
+    /// The first strip, or the last one, with its parameters.
+    pub(super) fn take(&mut self, first: bool) -> Option<(&'a Strip, Plane<'a, F>, Plane<'a, F>)> {
+        let (strip, others) = if first { self.strips.split_first()? } else { self.strips.split_last()? };
+        self.strips = others;
+        Some((strip, self.centre.take(strip.range.len(), first), self.rho.take(strip.rho.len(), first)))
     }
 }
 
@@ -87,16 +117,19 @@ mod tests {
     use crate::estimators::Estimator;
     use crate::likelihoods::{Gaussian, LikelihoodConfig, Variance};
     use crate::models::ModelConfig;
+    use crate::weights::{self, Networks, WeightsConfig};
 
     #[test]
     fn strips_cover_every_parameter_once_in_order() {
         let shared = Gaussian { variance: Variance::Shared, ..Gaussian::default() };
-        for (encoder, likelihood) in [
-            (vec![500], LikelihoodConfig::Bernoulli),
-            (vec![7, 90_000], Gaussian::default().into()),
-            (vec![5], shared.into()),
+        let both = weights::Gaussian { networks: Networks::Both, ..weights::Gaussian::default() };
+        for (encoder, likelihood, weights) in [
+            (vec![500], LikelihoodConfig::Bernoulli, WeightsConfig::Point),
+            (vec![7, 90_000], Gaussian::default().into(), WeightsConfig::Point),
+            (vec![5], shared.into(), weights::Gaussian::default().into()),
+            (vec![500], shared.into(), both.into()),
         ] {
-            let config = ModelConfig { encoder, likelihood, ..ModelConfig::default() };
+            let config = ModelConfig { encoder, likelihood, weights, ..ModelConfig::default() };
             let model = Vae::<f32>::new(&config, 13, 0).unwrap();
             let ws = Workspace::new(&model, &Estimator::default(), 3, true).unwrap();
             for threads in [1, 2, 64] {
@@ -106,17 +139,23 @@ mod tests {
                     end = strip.range.end;
                     assert!(strip.inputs.is_none_or(|inputs| inputs.start.is_multiple_of(ROWS)));
                 }
-                assert_eq!(end, model.layout().len());
+                assert_eq!(end, model.gaussian().map_or(model.layout().len(), |plane| plane.rho));
             }
             let (strips, mut params) =
                 (strips(&model, &ws, 2), (0..model.layout().len()).map(|i| i as f32).collect::<Vec<_>>());
-            let mut untaken = UntakenStrips { strips: &strips, params: &mut params, state: State::default() };
-            let mut taken = 0;
-            while let Some((strip, params, _)) = untaken.take(taken % 3 != 0) {
-                assert_eq!((params[0], params.len()), (strip.range.start as f32, strip.range.len()));
+            let (params, rho) = params.split_at_mut(model.gaussian().map_or(model.layout().len(), |plane| plane.rho));
+            let plane = |params| Plane { params, state: State::default() };
+            let mut untaken = UntakenStrips { strips: &strips, centre: plane(params), rho: plane(rho) };
+            let (mut taken, mut gaussian) = (0, 0);
+            while let Some((strip, centre, rho)) = untaken.take(taken % 3 != 0) {
+                for (plane, range) in [(centre.params, &strip.range), (rho.params, &strip.rho)] {
+                    assert_eq!(plane.len(), range.len());
+                    assert!(plane.first().is_none_or(|first| *first == range.start as f32));
+                }
                 taken += 1;
+                gaussian += strip.rho.len();
             }
-            assert_eq!(taken, strips.len());
+            assert_eq!((taken, gaussian), (strips.len(), model.gaussian().map_or(0, |plane| plane.weights.len())));
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::score::RULE;
+use super::theta::Realised;
 use super::tuning::{DECODED, PROBE};
 use crate::estimators::Estimator;
 use crate::models::Vae;
@@ -44,6 +45,14 @@ pub struct Workspace<F> {
     /// ∂/∂ of the likelihood's parameter of its own `[M·L]`, if it has one.
     pub(super) d_shared: Vec<F>,
     pub(super) sparse: Sparse,
+    /// x², for Gaussian weights of the encoder.
+    pub(super) squares: Vec<F>,
+    pub(super) sparse_squares: Sparse,
+    /// Gaussian weights, as the step takes them.
+    pub(super) realised: Option<Realised<F>>,
+    /// What a nat of the weights' divergence counts, per datapoint, in bound and gradient: at first 0, see
+    /// [`with_datapoints`](Self::with_datapoints).
+    pub(super) per_datapoint: f64,
 }
 
 /// The weights of a minibatch's samples, each `[M·L]` and divided by M but for the path's.
@@ -75,6 +84,22 @@ impl<F: Real> Workspace<F> {
         let buffer = |wanted: bool, n: usize| vec![F::zero(); if wanted { n } else { 0 }];
         let (latent, weights) = (rows * model.latent(), || buffer(backward, rows));
         let is_closed = estimator.form.get().kl() == crate::estimators::Kl::Closed;
+        let realised = Realised::new(model);
+        let (whole, local) = (backward || realised.is_some(), realised.as_ref().is_some_and(Realised::is_local));
+        let local_encoder = local && realised.as_ref().is_some_and(Realised::has_encoder);
+        let mut encoder = model.encoder().trace(max_m, backward);
+        let decoded = if whole { rows } else { rows.min(DECODED) };
+        let mut decoder = model.decoder().trace(decoded, backward).in_place();
+        if local {
+            decoder = model.decoder().local(decoder, true);
+        }
+        if local_encoder {
+            encoder = model.encoder().local(encoder, false);
+        }
+        let sparse = |wanted: bool| Sparse {
+            x: F::as_f32(&[]).filter(|_| wanted).map(|_| BlockSparse::new(max_m, model.data_width())),
+            used: false,
+        };
         Ok(Self {
             gradient: Vec::new(),
             estimator: *estimator,
@@ -83,8 +108,8 @@ impl<F: Real> Workspace<F> {
             m: 0,
             max_m,
             backward,
-            encoder: model.encoder().trace(max_m, backward),
-            decoder: model.decoder().trace(if backward { rows } else { rows.min(DECODED) }, backward).in_place(),
+            encoder,
+            decoder,
             noise: buffer(true, rows * model.head().noise),
             z: buffer(true, latent),
             dz: buffer(backward, latent),
@@ -95,7 +120,11 @@ impl<F: Real> Workspace<F> {
             rule: vec![0.0; if backward { RULE * rows } else { 0 }],
             rows: RowWeights { log_p: weights(), log_q: weights(), path: weights(), score: weights() },
             d_shared: buffer(backward && model.shared().is_some(), rows),
-            sparse: Sparse { x: F::as_f32(&[]).map(|_| BlockSparse::new(max_m, model.data_width())), used: false },
+            sparse: sparse(true),
+            squares: buffer(local_encoder, max_m * model.data_width()),
+            sparse_squares: sparse(local_encoder),
+            realised,
+            per_datapoint: 0.0,
         })
     }
 
@@ -126,6 +155,23 @@ impl<F: Real> Workspace<F> {
     pub fn with_kl_weight(mut self, beta: f64) -> Self {
         self.beta = beta;
         self
+    }
+
+    /// The same for Gaussian weights that N datapoints share: their divergence counts 1/N in each bound, and in the gradient.
+    #[must_use]
+    pub fn with_datapoints(mut self, n: usize) -> Self {
+        self.per_datapoint = 1.0 / n as f64;
+        self
+    }
+
+    /// The noise of Gaussian weights for the next step's `m` datapoints; nothing for a point.
+    pub fn draw_weights(&mut self, model: &Vae<F>, m: usize, rng: &mut Rng) {
+        let Some(realised) = &mut self.realised else { return };
+        realised.draw(rng);
+        if realised.is_local() {
+            model.encoder().draw_local(&mut self.encoder, m, rng);
+            model.decoder().draw_local(&mut self.decoder, m * self.estimator.samples, rng);
+        }
     }
 
     /// The estimator.

@@ -82,7 +82,7 @@ impl Trainer {
         match &config.start {
             None => Ok(trainer),
             Some(Origin::File { path, sha256 }) => {
-                let weights = weights::read(Path::new(path), trainer.model.layout(), Some(sha256))?;
+                let weights = weights::read_start(Path::new(path), &trainer.model, Some(sha256))?;
                 trainer.starting_from(&weights)
             }
             Some(Origin::Run(hash)) => Err(Error::config(
@@ -137,7 +137,8 @@ impl Trainer {
         let n = data.train.len();
         let model = Vae::new(&config.model, data.dim(), config.seed)?;
         let batches = Batches::new(n, config.batch, config.batches, config.seed)?;
-        let ws = Workspace::new(&model, &config.estimator, config.batch, true)?.in_precision(config.precision);
+        let ws = Workspace::new(&model, &config.estimator, config.batch, true)?;
+        let ws = ws.in_precision(config.precision).with_datapoints(n);
         let corrupted = if config.model.corruption.get::<f32>().is_none() { 0 } else { config.batch * data.dim() };
         let window = vec![[0.0; 3]; batches.batches_per_epoch() as usize];
         let mut trainer = Self {
@@ -179,7 +180,7 @@ impl Trainer {
         self.threads = threads;
         let (model, estimator) = (&self.model, &self.config.estimator);
         let ws = Workspace::new(model, estimator, self.config.batch, true)?;
-        self.ws = ws.in_precision(self.config.precision).on_threads(threads);
+        self.ws = ws.in_precision(self.config.precision).with_datapoints(self.n).on_threads(threads);
         self.ascent = Ascent::new(model, &self.ws, threads);
         Ok(self)
     }
@@ -227,10 +228,14 @@ impl Trainer {
             batch.input = &self.corrupted;
         }
         self.ws.draw_noise(&self.model, m, &mut rng(config.seed, Stream::Noise, update))?;
-        let scaling = Scaling { scale: config.objective.scale(n, m), decay: config.weight_prior.per_datapoint(n, m) };
+        self.ws.draw_weights(&self.model, m, &mut rng(config.seed, Stream::Weights, update));
+        let scaling = Scaling {
+            scale: config.objective.scale(n, m),
+            decay: config.weight_prior.per_datapoint(n, m),
+            kl: config.model.weights.gaussian().map_or(0.0, |q| q.kl_weight_at(samples) / n as f64),
+        };
         let settings = StepSettings {
             scaling,
-            weights: config.weights,
             factor: config.schedule.factor(samples, total),
             kl_weight: config.kl_weight.at(samples),
             update: update + 1,
@@ -302,13 +307,14 @@ impl Trainer {
         if updates < total { due.min(total) } else { due }
     }
 
-    /// The bound on a split, preprocessed as in training, with noise from the evaluation stream of the run's seed.
+    /// The full bound on a split, the divergence of Gaussian weights included, preprocessed as in training, with noise from the evaluation stream of the run's seed.
     ///
     /// # Errors
     /// [`Error::Shape`] if the images do not fit the model.
     pub fn evaluate(&self, images: &Images, estimator: Estimator) -> Result<Bound> {
         let at = (self.config.seed, self.threads);
-        evaluate(&self.model, images, &self.preprocess, estimator, at)
+        let bound = evaluate(&self.model, images, &self.preprocess, estimator, at)?;
+        Ok(bound.with_weights(self.model.weights_divergence(self.config.seed) / self.n as f64))
     }
 
     /// Mean over the minibatches of the last epoch, or of all so far.
