@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use statrs::function::erf::erf;
 
-use super::PosteriorConfig;
+use super::{NoisyPoint, PosteriorConfig};
 use crate::numeric::{Real, vmath};
 use crate::priors::PriorConfig;
 
@@ -27,6 +27,7 @@ pub fn closed_kl<F: Real>(q: &PosteriorConfig, p: &PriorConfig) -> Option<Arc<dy
         (PosteriorConfig::DiagonalGaussian, PriorConfig::Laplace(p)) => {
             Some(Arc::new(GaussianLaplace { scale: p.scale }))
         }
+        (PosteriorConfig::NoisyPoint(q), PriorConfig::StandardNormal) => Some(Arc::new(NoisyPointNormal(*q))),
         (PosteriorConfig::Point(_), _) => Some(Arc::new(LeftOut)),
         #[allow(unreachable_patterns)] // as long as there are few
         _ => None,
@@ -110,6 +111,43 @@ fn add_terms<F: Real>(head: &[F], n_z: usize, sums: &mut [f64], term: impl Fn(F,
         let (mu, log_var) = head.split_at(n_z);
         for ((sum, &mu), &log_var) in sums.iter_mut().zip(mu).zip(log_var) {
             *sum += term(mu, log_var);
+        }
+    }
+}
+
+/// N(c, s²) with fixed s, and N(0, I): ½ Σ_j (c_j² + s² − 1 − log s²). ∂/∂c = c.
+#[derive(Debug)]
+struct NoisyPointNormal(NoisyPoint);
+
+impl NoisyPointNormal {
+    fn constant(&self) -> f64 {
+        0.5 * (self.0.sd * self.0.sd - 1.0) - self.0.sd.ln()
+    }
+}
+
+impl<F: Real> ClosedKl<F> for NoisyPointNormal {
+    fn kl(&self, head: &[F], n_z: usize, kl: &mut [F]) {
+        let mut code = vec![F::zero(); n_z];
+        for (head, kl) in head.chunks_exact(n_z).zip(kl) {
+            self.0.code.of(head, &mut code);
+            *kl = F::of(0.5) * vmath::sum2(&code, &code, |a, b| a * b) + F::of(n_z as f64 * self.constant());
+        }
+    }
+
+    fn subtract_gradient(&self, head: &[F], n: usize, weight: F, d_head: &mut [F]) {
+        let mut d = vec![F::zero(); n];
+        for (head, d_head) in head.chunks_exact(n).zip(d_head.chunks_exact_mut(n)) {
+            self.0.code.of(head, &mut d);
+            self.0.code.back(head, &mut d);
+            vmath::zip(d_head, &d, |d_head, d| d_head - weight * d);
+        }
+    }
+
+    fn add_per_dimension(&self, head: &[F], n_z: usize, sums: &mut [f64]) {
+        let mut code = vec![F::zero(); n_z];
+        for head in head.chunks_exact(n_z) {
+            self.0.code.of(head, &mut code);
+            sums.iter_mut().zip(&code).for_each(|(sum, c)| *sum += 0.5 * c.f64().powi(2) + self.constant());
         }
     }
 }

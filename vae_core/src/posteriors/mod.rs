@@ -2,6 +2,7 @@
 
 mod diagonal_gaussian;
 pub mod kl;
+mod noisy_point;
 mod point;
 mod posterior;
 
@@ -20,5 +21,6 @@ choices! {
     PosteriorConfig: Posterior<F> {
         #[default] diagonal_gaussian::DiagonalGaussian,
         point::Point(Point),
+        noisy_point::NoisyPoint(NoisyPoint),
     }
 }

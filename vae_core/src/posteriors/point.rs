@@ -27,10 +27,22 @@ pub struct Point {
     pub code: Code,
 }
 
-impl Point {
-    fn squash<F: Real>(self, z: &mut [F]) {
-        if self.code == Code::Tanh {
-            vmath::map(z, |a| a.tanh_v());
+impl Code {
+    /// The code of the head a, both of one datapoint or of many.
+    pub(super) fn of<F: Real>(self, head: &[F], code: &mut [F]) {
+        code.copy_from_slice(head);
+        if self == Self::Tanh {
+            vmath::map(code, |a| a.tanh_v());
+        }
+    }
+
+    /// From ∂/∂code to ∂/∂a, in place.
+    pub(super) fn back<F: Real>(self, head: &[F], d: &mut [F]) {
+        if self == Self::Tanh {
+            vmath::zip(d, head, |d, a| {
+                let c = a.tanh_v();
+                d * (F::one() - c * c)
+            });
         }
     }
 }
@@ -48,9 +60,8 @@ impl<F: Real> Posterior<F> for Point {
 
     fn sample(&self, head: &[F], Shape { l, n_z, .. }: Shape, _noise: &[F], z: &mut [F]) {
         for (head, z) in head.chunks_exact(n_z).zip(z.chunks_exact_mut(l * n_z)) {
-            z.chunks_exact_mut(n_z).for_each(|z| z.copy_from_slice(head));
+            z.chunks_exact_mut(n_z).for_each(|z| self.code.of(head, z));
         }
-        self.squash(z);
     }
 
     fn log_prob(&self, _: &[F], _: Shape, _: &[F], _: &[F], log_q: &mut [F]) {
@@ -68,12 +79,7 @@ impl<F: Real> Posterior<F> for Point {
         {
             d_head.fill(F::zero());
             vmath::add_columns(d_head, dz);
-            if self.code == Code::Tanh {
-                vmath::zip(d_head, head, |d, a| {
-                    let z = a.tanh_v();
-                    d * (F::one() - z * z)
-                });
-            }
+            self.code.back(head, d_head);
         }
     }
 
@@ -82,8 +88,7 @@ impl<F: Real> Posterior<F> for Point {
     }
 
     fn centre(&self, head: &[F], _n_z: usize, centre: &mut [F]) {
-        centre.copy_from_slice(head);
-        self.squash(centre);
+        self.code.of(head, centre);
     }
 
     fn log_variance(&self, _: &[F], _: usize, log_variance: &mut [F]) {
