@@ -11,8 +11,8 @@ pub use crate::data::readers::{MatImages, labels_from_idx};
 pub use crate::data::values::Values;
 pub use crate::estimators::{Bound, Estimator, Form, KlWeight};
 pub use crate::figures::{
-    Bars, Curve, Figure, GraphicalModel, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Table, Variable,
-    interval_curve, manifold_latents, manifold_latents_of, mean_curve,
+    Bars, Curve, Figure, GraphicalModel, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Scatter, Table,
+    Variable, interval_curve, manifold_latents, manifold_latents_of, mean_curve,
 };
 pub use crate::inference::latent::{chance_in_plane, class_at_origin, direction_in_plane, left_right_asymmetry};
 pub use crate::inference::{Decode, GradientMoments, constant_pixels_bound};
@@ -24,7 +24,7 @@ pub use crate::numeric::Precision;
 pub use crate::optim::{EpsilonPlace, OptimiserConfig, Schedule};
 pub use crate::posteriors::{Code, PosteriorConfig};
 pub use crate::priors::PriorConfig;
-pub use crate::reference::{Source, authors_curve, batch_and_samples, lower_bound_curves};
+pub use crate::reference::{Source, authors_curve, batch_and_samples, lower_bound_curves, reconstruction};
 pub use crate::rng::{Stream, rng};
 pub use crate::runs::summary::{mean_sd, means, values};
 pub use crate::runs::{
@@ -34,7 +34,7 @@ pub use crate::runs::{
 pub use crate::train::observer::{Checkpointer, StopFlag};
 pub use crate::train::{Control, Event, History, Observer, Outcome, Record, Trainer, step_costs};
 // The choices, to be named with their folder: `likelihoods::Gaussian`, `priors::Laplace`, `optim::Adam`, ….
-pub use crate::{Error, Result, corruption, estimators, likelihoods, optim, posteriors, priors};
+pub use crate::{Error, Result, corruption, estimators, likelihoods, optim, posteriors, priors, weights};
 // Section 2, whose names are short where they are read: `svi::GaussianLinear`, `svi::ascend`, ….
 pub use crate::svi;
 pub use ndarray::{Array1, Array2, Axis, array, concatenate, s};

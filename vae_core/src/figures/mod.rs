@@ -19,6 +19,7 @@ mod paths;
 mod png;
 mod progress;
 mod run_curves;
+mod scatter;
 mod scene;
 mod table;
 #[cfg(test)]
@@ -37,4 +38,5 @@ pub use panels::Panels;
 pub use paths::figures_dir;
 pub(crate) use progress::CurveAndBar;
 pub use run_curves::{interval_curve, mean_curve};
+pub use scatter::Scatter;
 pub use table::Table;

@@ -42,7 +42,12 @@ impl<F: Real> Vae<F> {
         }
         let mut offset = vec![F::zero(); plane.weights.len()];
         fill_normals(&mut offset, &mut rng(seed, Stream::Weights, FIRST + index));
-        vmath::zip(&mut offset, rho, |zeta, rho| q.form.sd(rho).0 * zeta);
+        q.form.zip(
+            &mut offset,
+            rho,
+            #[inline(always)]
+            |zeta, sd, _| sd * zeta,
+        );
         vmath::zip(&mut theta[plane.weights.clone()], &offset, |mu, offset| mu + offset);
         self.at_point(theta)
     }

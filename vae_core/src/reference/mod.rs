@@ -5,6 +5,7 @@
 //! this crate.
 
 pub mod batch_and_samples;
+pub mod reconstruction;
 
 use serde::Deserialize;
 

@@ -103,6 +103,32 @@ impl Results {
         self.kept(format!("{} {what}", config.hash()), || compute(&store.run(config)?))
     }
 
+    /// The same of each of several runs, with the data that it was trained on, which are loaded once and only if something is to be computed.
+    ///
+    /// # Errors
+    /// As [`derive`](Self::derive), and those of [`DatasetConfig::load`].
+    pub fn derive_each<T: Serialize + DeserializeOwned>(
+        &mut self,
+        what: &str,
+        runs: &[RunResult],
+        compute: impl Fn(&Run, &Dataset) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let (store, mut loaded) = (self.store.clone(), None::<Dataset>);
+        let of_run = |run: &RunResult| {
+            let config = &run.config;
+            self.kept(format!("{} {what}", config.hash()), || {
+                let data = match loaded.take().filter(|data| data.config == config.data) {
+                    Some(data) => data,
+                    None => config.data.load()?,
+                };
+                let value = compute(&store.run(config)?, &data);
+                loaded = Some(data);
+                value
+            })
+        };
+        runs.iter().map(of_run).collect()
+    }
+
     /// The same of a data set, which is loaded only where it is computed.
     ///
     /// # Errors

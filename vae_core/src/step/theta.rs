@@ -88,10 +88,12 @@ impl<F: Real> Realised<F> {
                 let range = first..(first + PIECE).min(layer.end);
                 let (mu, rho) = (&params[range.clone()], &params[range.start + shift..range.end + shift]);
                 let variances = &mut variances[..range.len()];
-                vmath::zip(variances, rho, |_, rho| {
-                    let sd = form.sd(rho).0;
-                    sd * sd
-                });
+                form.zip(
+                    variances,
+                    rho,
+                    #[inline(always)]
+                    |_, sd, _| sd * sd,
+                );
                 second_moment += vmath::sum2(mu, variances, |mu, v| mu * mu + v).f64();
                 log_variance += sum_of_logs(variances);
                 if let Some(plane) = self.variance.get_mut(range.clone()) {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::numeric::Real;
 use crate::numeric::real::{sigmoid, softplus};
+use crate::numeric::{Real, vmath};
 
 /// What ρ stands for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,16 +16,50 @@ pub enum Form {
     LogVariance,
 }
 
+/// σ and dσ/dρ of `softplus`.
+#[inline(always)]
+fn of_softplus<F: Real>(rho: F) -> (F, F) {
+    (softplus(rho), sigmoid(rho))
+}
+
+/// σ and dσ/dρ of σ² = e^ρ.
+#[inline(always)]
+fn of_log_variance<F: Real>(rho: F) -> (F, F) {
+    let sd = (F::of(0.5) * rho).exp_v();
+    (sd, F::of(0.5) * sd)
+}
+
 impl Form {
     /// σ and dσ/dρ.
-    #[inline(always)]
     pub fn sd<F: Real>(self, rho: F) -> (F, F) {
         match self {
-            Self::Softplus => (softplus(rho), sigmoid(rho)),
-            Self::LogVariance => {
-                let sd = (F::of(0.5) * rho).exp_v();
-                (sd, F::of(0.5) * sd)
-            }
+            Self::Softplus => of_softplus(rho),
+            Self::LogVariance => of_log_variance(rho),
+        }
+    }
+
+    /// `y ← f(y, σ, dσ/dρ)`; the slices have the same length. The form is asked once, so that the loop becomes vector code.
+    #[inline(always)]
+    pub fn zip<F: Real>(self, y: &mut [F], rho: &[F], f: impl Fn(F, F, F) -> F) {
+        match self {
+            Self::Softplus => vmath::zip(
+                y,
+                rho,
+                #[inline(always)]
+                |y, rho| {
+                    let (sd, slope) = of_softplus(rho);
+                    f(y, sd, slope)
+                },
+            ),
+            Self::LogVariance => vmath::zip(
+                y,
+                rho,
+                #[inline(always)]
+                |y, rho| {
+                    let (sd, slope) = of_log_variance(rho);
+                    f(y, sd, slope)
+                },
+            ),
         }
     }
 

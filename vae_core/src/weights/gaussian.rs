@@ -110,34 +110,39 @@ impl<F: Real> WeightPosterior<F> for Gaussian {
 
     fn finish(&self, planes: Planes<'_, F>, g: &mut [F], g_rho: &mut [F], scaling: Scaling) {
         let Planes { centre, rho, zeta, prior } = planes;
-        let (one, two, form, c) = (F::one(), F::of(2.0), self.form, F::of(scaling.kl));
-        // ∂ data term / ∂σ in the place of ∂/∂σ²
-        match self.sampling {
-            Sampling::Local => vmath::zip(g_rho, rho, |g, rho| g * two * form.sd(rho).0),
+        let (one, form, c, scale) = (F::one(), self.form, F::of(scaling.kl), F::of(scaling.scale));
+        // ∂ data term / ∂σ is g_rho times 2σ, or 1
+        let (of_variance, of_sd) = match self.sampling {
+            Sampling::Local => (F::of(2.0), F::zero()),
             Sampling::Minibatch => {
                 g_rho.copy_from_slice(g);
                 vmath::zip(g_rho, zeta, |g, zeta| g * zeta);
+                (F::zero(), one)
             }
             Sampling::AuthorsNever => {
                 g.fill(F::zero());
-                g_rho.fill(F::zero());
+                (F::zero(), F::zero())
             }
-        }
-        match prior {
-            Some(variance) => {
-                let precision = F::of(1.0 / variance);
-                vmath::zip(g, centre, |g, mu| g - c * precision * mu);
-                vmath::zip(g_rho, rho, |g, rho| {
-                    let (sd, slope) = form.sd(rho);
-                    (g - c * (precision * sd - one / sd)) * slope
-                });
-            }
-            None => self.prior.get().finish(form, planes, g, g_rho, c),
-        }
-        if scaling.scale != 1.0 {
-            let scale = F::of(scaling.scale);
+        };
+        let Some(variance) = prior else {
+            form.zip(
+                g_rho,
+                rho,
+                #[inline(always)]
+                |g, sd, _| g * (of_variance * sd + of_sd),
+            );
+            self.prior.get().finish(form, planes, g, g_rho, c);
             vmath::map(g, |g| scale * g);
             vmath::map(g_rho, |g| scale * g);
-        }
+            return;
+        };
+        let precision = F::of(1.0 / variance);
+        vmath::zip(g, centre, |g, mu| scale * (g - c * precision * mu));
+        form.zip(
+            g_rho,
+            rho,
+            #[inline(always)]
+            |g, sd, slope| scale * ((g * (of_variance * sd + of_sd) - c * (precision * sd - one / sd)) * slope),
+        );
     }
 }

@@ -101,3 +101,15 @@ fn a_given_range_is_kept_and_must_be_one() {
     let negative = || LearningCurves::new("a").curve(curve(&[-1.0, 0.0]));
     assert!(fails(negative().log_y()).contains("no positive value") && negative().figure(provenance()).is_ok());
 }
+
+#[test]
+fn groups_of_points_have_their_names_and_colours() {
+    let points = |x: f32| ndarray::array![[x, 0.0], [x, 1.0], [f32::NAN, 0.0]];
+    let many = (0..10u8).try_fold(Scatter::new("a"), |all, k| all.group(k.to_string(), &points(f32::from(k)))).unwrap();
+    let figure = many.mark("here", 9.0, 1.0).figure(provenance()).unwrap();
+    let count = |label: &str| figure.svg.matches(&format!(">{label}</text>")).count();
+    assert!(count("7") >= 2 && count("here") == 1, "{}", figure.svg);
+    assert_eq!(figure.data["groups"][3]["points"].as_array().unwrap().len(), 2, "what is not finite is left out");
+    assert!(Scatter::new("b").group("x", &ndarray::array![[1.0]]).is_err());
+    assert!(Scatter::new("b").figure(provenance()).is_err());
+}
