@@ -16,7 +16,7 @@ use super::png::Bitmap;
 use super::scene::Scene;
 use super::text::{Typeface, plain, runs};
 use super::{
-    Bars, Curve, Figure, GraphicalModel, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Variable,
+    Bars, Curve, Figure, GraphicalModel, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Scatter, Variable,
     interval_curve, manifold_latents, theme,
 };
 use crate::runs::provenance::Provenance;
