@@ -53,7 +53,8 @@ impl GradientMoments {
 
 impl Vae<f32> {
     /// Moments of the gradient of the bound of x `[M, D]` over so many draws of ε `[M·L, N_z]`. The variance falls as 1/M for rows that
-    /// are alike in kind. Two estimators with the same seed get the same ε.
+    /// are alike in kind, unless Gaussian weights have one sample for all rows: then to a floor. Two estimators with the same seed get the same
+    /// ε. The divergence of Gaussian weights, which has no noise, is left out.
     ///
     /// # Errors
     /// [`Error::Config`] for fewer than two draws, or an estimator that does not fit; [`Error::Shape`] if x is not `[M, D]`.
@@ -72,7 +73,9 @@ impl Vae<f32> {
         let mut ws = Workspace::new(self, &estimator, m, true)?;
         let mut moments = RunningMoments::new(self.params().len());
         for draw in 0..draws {
-            ws.draw_noise(self, m, &mut rng(seed, Stream::Gradient, draw))?;
+            let mut rng = rng(seed, Stream::Gradient, draw);
+            ws.draw_noise(self, m, &mut rng)?;
+            ws.draw_weights(self, m, &mut rng);
             ws.gradient(self, &*x)?;
             moments.push(ws.gradient.iter().map(|&g| f64::from(g)));
         }
@@ -93,6 +96,7 @@ mod tests {
     use super::*;
     use crate::estimators::Form;
     use crate::models::ModelConfig;
+    use crate::weights::{Gaussian, Sampling};
 
     /// L^A and L^B have one mean, and L^B's decoder gradient is that of L^A draw by draw; a minibatch of twice the same rows halves
     /// nothing but the noise.
@@ -114,6 +118,15 @@ mod tests {
         let twice = ndarray::concatenate![ndarray::Axis(0), x, x];
         let ratio = of(&twice, Form::B).variance(&[""]) / b.variance(&[""]);
         assert!((ratio - 0.5).abs() < 0.05, "{ratio}");
+        // with Gaussian weights: by rows, halved; of one sample for all rows, not
+        let of_weights = |sampling: Sampling| {
+            let weights = Gaussian { sampling, start: 0.5, ..Gaussian::default() }.into();
+            let model = Vae::<f32>::new(&ModelConfig { weights, ..config.clone() }, 6, 3).unwrap();
+            let of = |x: &Array2<f32>| model.gradient_moments(x, Estimator::default(), 4000, 1).unwrap().variance(&[""]);
+            of(&twice) / of(&x)
+        };
+        let [local, shared] = [Sampling::Local, Sampling::Minibatch].map(of_weights);
+        assert!((local - 0.5).abs() < 0.05 && shared > 0.7, "{local} {shared}");
         assert!(b.rms(&["encoder"]) > 0.0 && b.rms(&["nothing"]).is_nan());
         assert!(model.gradient_moments(&x, Estimator::default(), 1, 0).is_err());
     }
