@@ -12,7 +12,7 @@ use vae_core::likelihoods::{Gaussian, LikelihoodConfig, PixelMean, Variance};
 use vae_core::models::ModelConfig;
 use vae_core::optim::{OptimiserConfig, Sgd};
 use vae_core::posteriors::{Code, Point, PosteriorConfig};
-use vae_core::priors::{Laplace, PriorConfig};
+use vae_core::priors::{Beta, GaussianPair, Laplace, PriorConfig};
 use vae_core::train::Trainer;
 use vae_core::weights::hyperpriors::HyperpriorConfig;
 use vae_core::weights::{self, Sampling, WeightsConfig};
@@ -46,7 +46,19 @@ fn each() -> Vec<RunConfig> {
         config.evaluation = Estimator::new(A, 1);
         config
     }));
-    all.extend(PosteriorConfig::all().into_iter().map(|posterior| small().posterior(posterior)));
+    all.extend(PosteriorConfig::all().into_iter().map(|posterior| {
+        let mut config = small().posterior(posterior);
+        if !posterior.get::<f64>().lives_on(config.model.prior.get::<f64>().support()) {
+            config = config.prior(Beta::default()).estimator(A, 1);
+            config.evaluation = Estimator::new(A, 1);
+        }
+        config
+    }));
+    let annealed = GaussianPair { start: Some(1.0), over: 900, ..GaussianPair::default() };
+    all.push(small().prior(annealed).estimator(A, 1).evaluation(A, 1));
+    all.push(
+        small().prior(Beta { start: Some(1.0), over: 900, ..Beta::symmetric(0.3) }).estimator(A, 1).evaluation(A, 1),
+    );
     all.push(small().posterior(Point { code: Code::Tanh }));
     all.extend(LikelihoodConfig::all().into_iter().map(|likelihood| small().likelihood(likelihood)));
     for variance in [Variance::Shared, Variance::Fixed { sd: 0.3 }] {

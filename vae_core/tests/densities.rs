@@ -3,12 +3,14 @@
 
 use proptest::prelude::*;
 use rand::Rng as _;
-use statrs::distribution::{Bernoulli as StatrsBernoulli, Continuous, ContinuousCDF, Discrete, Laplace, Normal};
+use statrs::distribution::{
+    Bernoulli as StatrsBernoulli, Beta as StatrsBeta, Continuous, ContinuousCDF, Discrete, Laplace, Normal,
+};
 use vae_core::estimators::{Estimator, Form};
 use vae_core::likelihoods::{self, LikelihoodConfig, PixelMean, Pixels, Variance};
 use vae_core::models::{ModelConfig, Vae};
 use vae_core::nn::Init;
-use vae_core::posteriors::{PosteriorConfig, Shape, closed_kl};
+use vae_core::posteriors::{Kumaraswamy, PosteriorConfig, Shape, closed_kl};
 use vae_core::priors::{self, PriorConfig};
 use vae_core::rng::{Stream, rng};
 use vae_core::step::Workspace;
@@ -87,6 +89,63 @@ proptest! {
 
     /// The posterior's gradients, path and score and both together, against differences of its density.
     #[test]
+    fn new_priors_are_those_of_statrs(z in 0.001f64..0.999, y in -2.0f64..3.0, alpha in 0.1f64..3.0, beta in 0.1f64..3.0, sd in 0.05f64..0.8) {
+        let near = |found: f64, expected: f64| (found - expected).abs() < 1e-9 * (1.0 + expected.abs());
+        let of_z = StatrsBeta::new(alpha, beta).unwrap().ln_pdf(z) + (z * (1.0 - z)).ln();
+        let prior = priors::Beta { alpha, beta, ..priors::Beta::default() };
+        prop_assert!(near(log_prior(prior.into(), (z / (1.0 - z)).ln()), of_z));
+        let of = |mode: f64| Normal::new(mode, sd).unwrap().ln_pdf(y) - std::f64::consts::LN_2;
+        let (a, b) = (of(0.0), of(1.0));
+        let expected = a.max(b) + (-(a - b).abs()).exp().ln_1p();
+        let pair = priors::GaussianPair { sd, ..Default::default() };
+        prop_assert!(near(log_prior(pair.into(), y), expected));
+    }
+
+    /// log q of Kumaraswamy against its density as it is printed, path and score against differences, at fixed y and at fixed noise.
+    #[test]
+    fn kumaraswamy_is_what_it_says(h_a in -3.0f64..3.0, h_b in -3.0f64..3.0, log_u in -6.0f64..-0.01, w in -2.0f64..2.0) {
+        let q = PosteriorConfig::from(Kumaraswamy);
+        let (q, at) = (q.get::<f64>(), Shape { m: 1, l: 1, n_z: 1 });
+        let number = |h: f64| (h + 0.541_324_854_612_918_1).exp().ln_1p() + 1e-3;
+        let sample = |head: [f64; 2], log_u: f64| {
+            let mut y = [0.0];
+            q.sample(&head, at, &[log_u], &mut y);
+            y[0]
+        };
+        // log q(y) as a function of head and y, by the noise that gives this y
+        let log_q = |head: [f64; 2], y: f64| {
+            let (a, b) = (number(head[0]), number(head[1]));
+            let z = 1.0 / (1.0 + (-y).exp());
+            a.ln() + b.ln() + (a - 1.0) * z.ln() + (b - 1.0) * (-z.powf(a)).ln_1p() + z.ln() + (-z).ln_1p()
+        };
+        let (head, y) = ([h_a, h_b], sample([h_a, h_b], log_u));
+        prop_assume!(y.abs() < 12.0);
+        let mut found = [0.0];
+        q.log_prob(&head, at, &[log_u], &[y], &mut found);
+        prop_assert!((found[0] - log_q(head, y)).abs() < 1e-6 * (1.0 + found[0].abs()), "{} {}", found[0], log_q(head, y));
+        let h = 1e-5;
+        let near = |found: f64, plus: f64, minus: f64| {
+            let expected = (plus - minus) / (2.0 * h);
+            (found - expected).abs() < 2e-4 * (1.0 + expected.abs())
+        };
+        let mut dy = [0.3];
+        q.add_path(&head, at, &[log_u], &[y], &[w], &mut dy);
+        prop_assert!(near(dy[0] - 0.3, w * log_q(head, y + h), w * log_q(head, y - h)));
+        let (mut d_path, mut d_score, mut d_both) = ([0.0; 2], [0.0; 2], [0.0; 2]);
+        q.backward(&head, at, &[log_u], &[1.0], None, &mut d_path);
+        q.backward(&head, at, &[log_u], &[0.0], Some(&[w]), &mut d_score);
+        q.add_log_prob_gradient(&head, at, &[log_u], &[w], &mut d_both);
+        for k in 0..2 {
+            let moved = |by: f64| { let mut head = head; head[k] += by; head };
+            let (up, down) = (moved(h), moved(-h));
+            prop_assert!(near(d_path[k], sample(up, log_u), sample(down, log_u)));
+            prop_assert!(near(d_score[k], w * log_q(up, y), w * log_q(down, y)));
+            let total = |head: [f64; 2]| w * log_q(head, sample(head, log_u));
+            prop_assert!(near(d_both[k], total(up), total(down)));
+        }
+    }
+
+    #[test]
     fn path_and_score_are_derivatives_of_the_density(mu in -2.0f64..2.0, log_var in -3.0f64..1.0, eps in -2.0f64..2.0, w in -2.0f64..2.0) {
         let (q, at, h) = (PosteriorConfig::DiagonalGaussian, Shape { m: 1, l: 1, n_z: 1 }, 1e-5);
         let z_of = |head: [f64; 2]| head[0] + (0.5 * head[1]).exp() * eps;
@@ -164,6 +223,9 @@ fn likelihoods_have_their_mass_their_mean_and_their_draws() {
 fn priors_have_their_mass_their_quantiles_and_their_draws() {
     let mut all = PriorConfig::all();
     all.push(priors::Laplace { scale: 0.4 }.into());
+    all.extend([0.05, 0.2].map(|sd| PriorConfig::from(priors::GaussianPair { sd, ..priors::GaussianPair::default() })));
+    all.extend([0.3, 0.7].map(|alpha| PriorConfig::from(priors::Beta::symmetric(alpha))));
+    all.push(priors::Beta { alpha: 0.4, ..priors::Beta::symmetric(2.0) }.into());
     for prior in all {
         let p = |z: f64| log_prior(prior, z).exp();
         assert!((integral(false, p) - 1.0).abs() < 1e-6, "{prior:?}");

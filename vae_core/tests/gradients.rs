@@ -9,7 +9,7 @@ use vae_core::likelihoods::{self, LikelihoodConfig, PixelMean, Variance};
 use vae_core::models::{ModelConfig, Vae};
 use vae_core::nn::{Activation, Init};
 use vae_core::posteriors::{Code, NoisyPoint, Point, PosteriorConfig};
-use vae_core::priors::PriorConfig;
+use vae_core::priors::{Beta, GaussianPair, PriorConfig};
 use vae_core::rng::{Stream, rng};
 use vae_core::step::{Batch, Workspace};
 
@@ -39,9 +39,20 @@ fn likelihoods() -> Vec<LikelihoodConfig> {
 
 fn posteriors() -> Vec<PosteriorConfig> {
     let mut all = PosteriorConfig::all();
+    all.retain(|q| q.get::<f64>().has_derivative());
     all.push(Point { code: Code::Tanh }.into());
     all.push(NoisyPoint { code: Code::Linear, sd: 0.4 }.into());
     all
+}
+
+/// Each so wide that the bound is of some nats, and its rounding far below its derivatives.
+fn priors() -> Vec<PriorConfig> {
+    let wide = |prior| match prior {
+        PriorConfig::GaussianPair(_) => GaussianPair { sd: 0.7, ..GaussianPair::default() }.into(),
+        PriorConfig::Beta(_) => Beta { alpha: 0.6, ..Beta::symmetric(1.7) }.into(),
+        other => other,
+    };
+    PriorConfig::all().into_iter().map(wide).collect()
 }
 
 fn forms() -> Vec<Form> {
@@ -170,11 +181,12 @@ fn gradients_agree_with_central_differences() {
     let (mut worst, mut cases) = (0.0f64, 0);
     for likelihood in likelihoods() {
         for posterior in posteriors() {
-            for prior in PriorConfig::all() {
+            for prior in priors() {
                 for form in forms().into_iter().filter(|form| is_derivative(*form)) {
                     for samples in [1, 3] {
                         let estimator = Estimator { form, samples };
-                        if estimator.fits(&posterior, &prior).is_err() {
+                        let together = posterior.get::<f64>().lives_on(prior.get::<f64>().support());
+                        if !together || estimator.fits(&posterior, &prior).is_err() {
                             continue;
                         }
                         for depth in 0..=3 {
@@ -223,7 +235,7 @@ fn every_activation_with_every_likelihood() {
 fn estimators_that_drop_terms_agree_with_their_definitions() {
     let (mut worst, mut cases) = (0.0f64, 0);
     for likelihood in likelihoods() {
-        for prior in PriorConfig::all() {
+        for prior in priors() {
             for form in forms().into_iter().filter(|form| !is_derivative(*form)) {
                 for samples in [1, 3] {
                     let estimator = Estimator { form, samples };

@@ -128,7 +128,7 @@ impl LearningCurves {
         self
     }
 
-    /// What the dashed curves are called in the legend ("held out" unless said otherwise).
+    /// What the dashed curves are called in the legend ("held out" unless said otherwise; nothing if empty).
     pub fn held_out_label(mut self, label: impl Into<String>) -> Self {
         self.held_out_label = label.into();
         self

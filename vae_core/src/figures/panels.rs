@@ -176,7 +176,9 @@ impl Colours {
         }
         if curves().any(|c| !c.held_out.is_empty()) || references().any(|r| r.dashed) {
             let label = panels.first().map_or("held out", |p| p.held_out_label.as_str());
-            entries.push(line(label, theme::INK, theme::CURVE, true));
+            if !label.is_empty() {
+                entries.push(line(label, theme::INK, theme::CURVE, true));
+            }
         }
         entries.extend(self.references.iter().map(|label| {
             let all_dashed = references().filter(|r| r.label == *label).all(|r| r.dashed);

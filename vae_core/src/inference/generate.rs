@@ -31,6 +31,8 @@ impl Vae<f32> {
     /// Gaussian weights are at their means here and in [`decode`](Self::decode). The centre of q(z | x), which is decoded and drawn, and the logarithm of its variance, each `[M, N_z]`: for a Gaussian μ and
     /// log σ², for a point the code and −∞. x is taken as it is, without corruption.
     ///
+    /// Codes in (0, 1) are those that the decoder sees, and the variance is that of their logit.
+    ///
     /// # Errors
     /// [`Error::Shape`] if x is not `[M, D]`.
     pub fn encode(&self, x: &Array2<f32>) -> Result<(Array2<f32>, Array2<f32>)> {
@@ -38,6 +40,7 @@ impl Vae<f32> {
         let (mut centre, mut log_variance) = (vec![0.0; x.nrows() * n_z], vec![0.0; x.nrows() * n_z]);
         posterior.get().centre(&slice(head.view()), n_z, &mut centre);
         posterior.get().log_variance(&slice(head.view()), n_z, &mut log_variance);
+        self.to_codes(&mut centre);
         Ok((array(x.nrows(), n_z, centre)?, array(x.nrows(), n_z, log_variance)?))
     }
 
@@ -78,6 +81,7 @@ impl Vae<f32> {
         for k in 0..samples {
             posterior.get().draw(&mut rng(seed, Stream::Evaluation, k as u64), &mut noise);
             posterior.get().sample(&head, at, &noise, &mut z);
+            self.to_codes(&mut z);
             sum += &self.decode(&array(at.m, at.n_z, z.clone())?)?;
         }
         Ok(sum / samples as f32)
@@ -117,6 +121,7 @@ impl Vae<f32> {
         let (n_z, prior) = (self.latent(), self.prior());
         let mut z = vec![0.0; n * n_z];
         prior.get().draw(n_z, &mut rng(seed, Stream::Prior, 0), &mut z);
+        self.to_codes(&mut z);
         array(n, n_z, z)
     }
 

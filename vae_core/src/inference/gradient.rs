@@ -122,7 +122,8 @@ mod tests {
         let of_weights = |sampling: Sampling| {
             let weights = Gaussian { sampling, start: 0.5, ..Gaussian::default() }.into();
             let model = Vae::<f32>::new(&ModelConfig { weights, ..config.clone() }, 6, 3).unwrap();
-            let of = |x: &Array2<f32>| model.gradient_moments(x, Estimator::default(), 4000, 1).unwrap().variance(&[""]);
+            let of =
+                |x: &Array2<f32>| model.gradient_moments(x, Estimator::default(), 4000, 1).unwrap().variance(&[""]);
             of(&twice) / of(&x)
         };
         let [local, shared] = [Sampling::Local, Sampling::Minibatch].map(of_weights);

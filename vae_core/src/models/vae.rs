@@ -16,9 +16,10 @@ use crate::corruption::CorruptionConfig;
 use crate::likelihoods::{LikelihoodConfig, Pixels};
 use crate::nn::dense::Dense;
 use crate::nn::{Activation, Init, Layout, Mlp};
-use crate::numeric::Real;
+use crate::numeric::real::sigmoid;
+use crate::numeric::{Real, vmath};
 use crate::posteriors::{Head, PosteriorConfig, Shape};
-use crate::priors::PriorConfig;
+use crate::priors::{PriorConfig, Support};
 use crate::rng::{Stream, rng};
 use crate::weights::{Networks, Sampling, WeightsConfig};
 use crate::{Error, Result};
@@ -100,10 +101,9 @@ impl ModelConfig {
         likelihood.validate()?;
         self.corruption.get::<f32>().validate()?;
         self.weights.get::<f32>().validate()?;
-        if prior.support() != posterior.support() {
+        if !posterior.lives_on(prior.support()) {
             let (p, q) = (self.prior.name(), self.posterior.name());
-            let reason =
-                format!("is {q}, on {:?}, but the prior {p} lives on {:?}", posterior.support(), prior.support());
+            let reason = format!("is {q}, which cannot live where the prior {p} does: {:?}", prior.support());
             return Err(Error::config("model.posterior", reason));
         }
         let (encoder, decoder) = self.sizes(d);
@@ -250,6 +250,13 @@ impl<F: Real> Vae<F> {
     /// p(z).
     pub fn prior(&self) -> PriorConfig {
         self.config.prior
+    }
+
+    /// From what prior and posterior are over to the codes z that the decoder sees, in place: the logistic function for codes in (0, 1).
+    pub fn to_codes(&self, z: &mut [F]) {
+        if self.prior().get::<F>().support() == Support::Unit {
+            vmath::map(z, sigmoid);
+        }
     }
 
     /// p(x | z).

@@ -2,9 +2,11 @@
 
 mod diagonal_gaussian;
 pub mod kl;
+mod kumaraswamy;
 mod noisy_point;
 mod point;
 mod posterior;
+mod straight_through;
 
 pub use kl::{ClosedKl, closed_kl};
 pub use point::Code;
@@ -22,5 +24,7 @@ choices! {
         #[default] diagonal_gaussian::DiagonalGaussian,
         point::Point(Point),
         noisy_point::NoisyPoint(NoisyPoint),
+        kumaraswamy::Kumaraswamy,
+        straight_through::StraightThrough,
     }
 }

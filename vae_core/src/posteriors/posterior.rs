@@ -59,13 +59,18 @@ pub trait Posterior<F: Real>: std::fmt::Debug + Send + Sync {
     /// Widths, for N_z latent dimensions.
     fn head(&self, n_z: usize) -> Head;
 
-    /// Where z lives.
-    fn support(&self) -> Support {
-        Support::Real
+    /// Whether it can be one of z that live there. Of (0, 1) it is one of y = logit z: a Gaussian is then a logit-normal.
+    fn lives_on(&self, _support: Support) -> bool {
+        true
     }
 
     /// Whether log q(z | x) exists. If not, the functions below that speak of it are not called.
     fn has_density(&self) -> bool {
+        true
+    }
+
+    /// Whether z is differentiable in the head, so that the gradient is one. If not, it is what [`backward`](Self::backward) makes of it.
+    fn has_derivative(&self) -> bool {
         true
     }
 

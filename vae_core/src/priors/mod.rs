@@ -1,5 +1,7 @@
 //! What the model believes of z before it sees x: p(z), one prior a file.
 
+mod beta;
+mod gaussian_pair;
 mod laplace;
 mod prior;
 mod standard_normal;
@@ -9,6 +11,7 @@ pub use prior::{Prior, Support};
 use serde::{Deserialize, Serialize};
 
 use crate::choices::choices;
+use crate::numeric::real::sigmoid;
 use crate::{Error, Result};
 
 choices! {
@@ -18,6 +21,8 @@ choices! {
     PriorConfig: Prior<F> {
         #[default] standard_normal::StandardNormal,
         laplace::Laplace(Laplace),
+        gaussian_pair::GaussianPair(GaussianPair),
+        beta::Beta(Beta),
     }
 }
 
@@ -31,7 +36,10 @@ impl PriorConfig {
         if !(1..=1000).contains(&n) {
             return Err(Error::config("n", format!("is {n}; a manifold has 1 to 1000 images a side")));
         }
-        let quantile = |i: usize| self.get::<f64>().quantile((i as f64 + 0.5) / n as f64);
+        let quantile = |i: usize| {
+            let y = self.get::<f64>().quantile((i as f64 + 0.5) / n as f64)?;
+            Some(if self.get::<f64>().support() == Support::Unit { sigmoid(y) } else { y })
+        };
         let none = || {
             Error::config(
                 "model.prior",
@@ -56,7 +64,8 @@ mod tests {
         assert!(PriorConfig::StandardNormal.grid(0).is_err() && PriorConfig::StandardNormal.grid(1001).is_err());
         for prior in PriorConfig::all() {
             let z = prior.grid(7).unwrap();
-            assert!(z.is_sorted() && z[3].abs() < 1e-12, "{prior:?}: {z:?}");
+            let middle = if matches!(prior, PriorConfig::StandardNormal | PriorConfig::Laplace(_)) { 0.0 } else { 0.5 };
+            assert!(z.is_sorted() && (z[3] - middle).abs() < 1e-9, "{prior:?}: {z:?}");
         }
     }
 }

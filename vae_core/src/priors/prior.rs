@@ -1,5 +1,6 @@
 //! What the model believes of z before it sees x: p(z).
 
+use super::PriorConfig;
 use crate::Result;
 use crate::numeric::{Real, vmath};
 use crate::rng::Rng;
@@ -9,7 +10,7 @@ use crate::rng::Rng;
 pub enum Support {
     /// All real numbers.
     Real,
-    /// (0, 1).
+    /// (0, 1). Prior, posterior and their gradients are then over y = logit z ∈ ℝ, whose density has the factor z(1 − z); the decoder sees z.
     Unit,
 }
 
@@ -26,6 +27,11 @@ pub trait Prior<F: Real>: std::fmt::Debug + Send + Sync {
     /// Where z lives.
     fn support(&self) -> Support {
         Support::Real
+    }
+
+    /// The prior after so many training samples, if it has a schedule; it ends at the prior itself.
+    fn at(&self, _samples: u64) -> Option<PriorConfig> {
+        None
     }
 
     /// log p(z) `[rows]`.

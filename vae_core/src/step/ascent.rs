@@ -19,6 +19,7 @@ use crate::nn::{Mlp, Trace};
 use crate::numeric::gemm::{self, Mat, Packed};
 use crate::numeric::{Real, vmath};
 use crate::optim::{Optimiser, Step};
+use crate::priors::PriorConfig;
 use crate::threads;
 use crate::weights::{Planes, Point, Scaling, WeightPosterior};
 use crate::{Error, Result};
@@ -35,6 +36,8 @@ pub struct StepSettings {
     pub factor: f64,
     /// β, the weight of the KL divergence.
     pub kl_weight: f64,
+    /// p(z) of this step; none for the model's.
+    pub prior: Option<PriorConfig>,
     /// The number of the update, for messages, counted from 1.
     pub update: u64,
 }
@@ -42,7 +45,7 @@ pub struct StepSettings {
 impl StepSettings {
     /// Those of the bound per datapoint, without a prior on the weights, for this update.
     pub fn plain(update: u64) -> Self {
-        Self { scaling: Scaling { scale: 1.0, decay: 0.0, kl: 0.0 }, factor: 1.0, kl_weight: 1.0, update }
+        Self { scaling: Scaling { scale: 1.0, decay: 0.0, kl: 0.0 }, factor: 1.0, kl_weight: 1.0, prior: None, update }
     }
 }
 
@@ -97,6 +100,7 @@ impl<F: Real> Ascent<F> {
     ) -> Result<Bound> {
         let batch = batch.into();
         ws.beta = settings.kl_weight;
+        ws.prior = settings.prior.unwrap_or(model.prior());
         let bound = ws.both_passes(model, batch)?;
         let update = settings.update;
         let diverged = |quantity: &str, value| Error::NonFinite { step: update, quantity: quantity.into(), value };
@@ -133,7 +137,7 @@ impl<F: Real> Deltas<'_, F> {
     fn gradient(&self, strip: &Strip, buffers: &mut Buffers<F>) -> Result<()> {
         let ws = self.ws;
         let decoded = ws.m * ws.estimator.samples;
-        let z = Input::dense(&ws.z[..]);
+        let z = Input::dense(ws.codes());
         let (mlp, trace, input, squares, rows) = match strip.side {
             Side::Encoder => {
                 let squares = ws.sparse_squares.input(&ws.squares);

@@ -90,9 +90,13 @@ impl<F: Real> Workspace<F> {
         match &self.closed {
             Some(closed) => closed.kl(head, at.n_z, &mut self.kl[..m]),
             None => {
-                model.prior().get().log_prob(z, at.n_z, &mut self.log_pz[..rows]);
+                self.prior.get().log_prob(z, at.n_z, &mut self.log_pz[..rows]);
                 q.log_prob(head, at, noise, z, &mut self.log_qz[..rows]);
             }
+        }
+        if !self.codes.is_empty() {
+            self.codes[..at.len()].copy_from_slice(&self.z[..at.len()]);
+            model.to_codes(&mut self.codes[..at.len()]);
         }
         if backward {
             self.begin_rule();
@@ -126,7 +130,8 @@ impl<F: Real> Workspace<F> {
     /// log p(x | z) of some rows of z, which are `l` samples for each of these datapoints x `[·, D]`, and its weighed gradient.
     fn decode(&mut self, model: &Vae<F>, x: &[F], l: usize, rows: Range<usize>, backward: bool) -> Result<()> {
         let n_z = model.latent();
-        let z = &self.z[rows.start * n_z..rows.end * n_z];
+        let z = if self.codes.is_empty() { &self.z } else { &self.codes };
+        let z = &z[rows.start * n_z..rows.end * n_z];
         let squares = Input::dense(&[][..]);
         let theta = Theta::of(model, self.realised.as_ref(), false);
         theta.forward(model.decoder(), Input::dense(z), squares, &mut self.decoder, rows.len())?;
@@ -178,14 +183,18 @@ impl<F: Real> Workspace<F> {
         self.weigh_rows();
         let (z, dz, noise) = (&self.z[..at.len()], &mut self.dz[..at.len()], &self.noise[..noise]);
         let theta = Theta::of(model, self.realised.as_ref(), false);
-        theta.backward(model.decoder(), &mut self.decoder, z, Some(&mut *dz), rows)?;
+        let codes = if self.codes.is_empty() { z } else { &self.codes[..at.len()] };
+        theta.backward(model.decoder(), &mut self.decoder, codes, Some(&mut *dz), rows)?;
+        if !self.codes.is_empty() {
+            vmath::zip(dz, codes, |dz, z| dz * z * (F::one() - z)); // dz/dy of y = logit z
+        }
 
         let (posterior, kl) = (model.posterior(), self.estimator.form.get().kl());
         let q = posterior.get::<F>();
         let (head, d_head) = self.encoder.head_and_delta();
         let (head, d_head) = (&head[..m * model.head().width], &mut d_head[..m * model.head().width]);
         if kl != Kl::Closed {
-            model.prior().get().add_gradient(z, at.n_z, &self.rows.log_p[..rows], dz);
+            self.prior.get().add_gradient(z, at.n_z, &self.rows.log_p[..rows], dz);
         }
         if kl == Kl::Path {
             q.add_path(head, at, noise, z, &self.rows.log_q[..rows], dz);

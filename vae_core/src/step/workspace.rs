@@ -12,6 +12,7 @@ use crate::nn::dense::{Execution, Input};
 use crate::numeric::block_sparse::BlockSparse;
 use crate::numeric::{Precision, Real};
 use crate::posteriors::{ClosedKl, Shape, closed_kl};
+use crate::priors::{PriorConfig, Support};
 use crate::rng::Rng;
 use crate::{Error, Result};
 
@@ -33,8 +34,13 @@ pub struct Workspace<F> {
     pub(super) decoder: Trace<F>,
     /// ε `[M·L, noise]`.
     pub(super) noise: Vec<F>,
+    /// z `[M·L, N_z]`, or its logit.
     pub(super) z: Vec<F>,
+    /// z of a prior on (0, 1), as the decoder sees it; otherwise empty.
+    pub(super) codes: Vec<F>,
     pub(super) dz: Vec<F>,
+    /// p(z) of the present step, which may have a schedule.
+    pub(super) prior: PriorConfig,
     pub(super) log_px: Vec<F>,
     pub(super) kl: Vec<F>,
     pub(super) log_pz: Vec<F>,
@@ -112,6 +118,8 @@ impl<F: Real> Workspace<F> {
             decoder,
             noise: buffer(true, rows * model.head().noise),
             z: buffer(true, latent),
+            codes: buffer(model.prior().get::<F>().support() == Support::Unit, latent),
+            prior: model.prior(),
             dz: buffer(backward, latent),
             log_px: buffer(true, rows),
             kl: buffer(is_closed, max_m),
@@ -206,6 +214,11 @@ impl<F: Real> Workspace<F> {
         };
         self.noise.get_mut(..noise.len()).ok_or_else(too_much)?.copy_from_slice(noise);
         Ok(())
+    }
+
+    /// z as the decoder sees it.
+    pub(super) fn codes(&self) -> &[F] {
+        if self.codes.is_empty() { &self.z } else { &self.codes }
     }
 
     /// The extents of the present minibatch.

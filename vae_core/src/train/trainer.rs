@@ -238,6 +238,7 @@ impl Trainer {
             scaling,
             factor: config.schedule.factor(samples, total),
             kl_weight: config.kl_weight.at(samples),
+            prior: config.model.prior.get::<f32>().at(samples),
             update: update + 1,
         };
         let (model, ws, optimiser) = (&mut self.model, &mut self.ws, &mut self.optimiser);

@@ -1,0 +1,171 @@
+//! q(z | x) = Π_j Kumaraswamy(z_j; a_j, b_j) on (0, 1) (Kumaraswamy 1980; Nalisnick & Smyth 2017), near a Beta density, but with a distribution
+//! function that can be inverted: z = (1 − u^{1/b})^{1/a}, u ~ U(0, 1). The head `[M, 2 N_z]` holds numbers whose softplus, shifted so that 0
+//! gives 1, are a, then b: at the start it is uniform.
+//!
+//! Everything is by logarithms, over y = logit z, in f64: with t = log(u)/b, so that 1 − zᵃ = eᵗ, ℓ = log z = log(1 − eᵗ)/a, m = log(1 − z),
+//!
+//! ```text
+//! y = ℓ − m               log q(y) = log ab + a ℓ + m + (b − 1) t      (the factor z(1 − z) of dz/dy included)
+//! ∂y/∂a = −ℓ e^{−m} / a   ∂y/∂b = t e^{t−m} / (a b (1 − eᵗ))
+//! at fixed y: ∂log q/∂y = a(1 − z) − z − (b − 1) a (1 − eᵗ) e^{m−t}    ∂/∂a = 1/a + ℓ − (b − 1) ℓ (1 − eᵗ) e^{−t}    ∂/∂b = 1/b + t
+//! ```
+
+use rand_distr::{Distribution, Exp1};
+
+use super::posterior::{Head, Posterior, Shape};
+use crate::numeric::Real;
+use crate::numeric::real::{sigmoid, softplus};
+use crate::priors::Support;
+use crate::rng::Rng;
+
+/// A Kumaraswamy density for each latent variable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kumaraswamy;
+
+/// softplus(SHIFT) = 1.
+const SHIFT: f64 = 0.541_324_854_612_918_1;
+/// Added to a and b, so that neither can be 0.
+const LEAST: f64 = 1e-3;
+
+/// log(1 − eˣ) of x < 0.
+fn log_1m_exp(x: f64) -> f64 {
+    if x > -std::f64::consts::LN_2 { (-x.exp_m1()).ln() } else { (-x.exp()).ln_1p() }
+}
+
+/// One coordinate: its numbers, and the noise log u < 0.
+struct At {
+    a: f64,
+    b: f64,
+    slopes: [f64; 2],
+    t: f64,
+    /// log z.
+    l: f64,
+    /// log(1 − z).
+    m: f64,
+}
+
+impl At {
+    fn new<F: Real>(head_a: F, head_b: F, log_u: F) -> Self {
+        let [a, b] = [head_a, head_b].map(|h| softplus(h.f64() + SHIFT) + LEAST);
+        let slopes = [head_a, head_b].map(|h| sigmoid(h.f64() + SHIFT));
+        let t = log_u.f64().min(-1e-300) / b;
+        let l = log_1m_exp(t) / a;
+        Self { a, b, slopes, t, l, m: log_1m_exp(l.min(-1e-300)) }
+    }
+
+    fn log_q(&self) -> f64 {
+        (self.a * self.b).ln() + self.a * self.l + self.m + (self.b - 1.0) * self.t
+    }
+
+    /// 1 − eᵗ = zᵃ.
+    fn power(&self) -> f64 {
+        -self.t.exp_m1()
+    }
+
+    /// ∂y/∂a and ∂y/∂b.
+    fn path(&self) -> [f64; 2] {
+        let ratio = self.t / self.power(); // −1 at t = 0
+        [-self.l * (-self.m).exp() / self.a, ratio * (self.t - self.m).exp() / (self.a * self.b)]
+    }
+
+    /// ∂ log q/∂y at fixed a and b.
+    fn slope(&self) -> f64 {
+        let (z, rest) = (self.l.exp(), self.m.exp());
+        self.a * rest - z - (self.b - 1.0) * self.a * self.power() * (self.m - self.t).exp()
+    }
+
+    /// ∂ log q/∂a and ∂/∂b at fixed y.
+    fn score(&self) -> [f64; 2] {
+        let ratio = -((-self.l).ln() - self.t).exp(); // ℓ e^{−t}
+        [1.0 / self.a + self.l - (self.b - 1.0) * self.power() * ratio, 1.0 / self.b + self.t]
+    }
+}
+
+/// Every coordinate of every sample: its numbers, its place in z, and those of a and b in the head.
+fn each<'a, F: Real>(
+    head: &'a [F],
+    Shape { l, n_z: n, .. }: Shape,
+    noise: &'a [F],
+) -> impl Iterator<Item = (At, usize, [usize; 2])> + 'a {
+    noise.iter().enumerate().map(move |(k, &log_u)| {
+        let (row, j) = (k / n, k % n);
+        let places = [row / l * 2 * n + j, row / l * 2 * n + n + j];
+        (At::new(head[places[0]], head[places[1]], log_u), k, places)
+    })
+}
+
+impl<F: Real> Posterior<F> for Kumaraswamy {
+    fn head(&self, n_z: usize) -> Head {
+        Head { width: 2 * n_z, part: n_z, noise: n_z }
+    }
+
+    fn lives_on(&self, support: Support) -> bool {
+        support == Support::Unit
+    }
+
+    /// log u.
+    fn draw(&self, rng: &mut Rng, noise: &mut [F]) {
+        for noise in noise {
+            let exponential: f64 = Exp1.sample(rng);
+            *noise = F::of(-exponential);
+        }
+    }
+
+    fn sample(&self, head: &[F], at: Shape, noise: &[F], y: &mut [F]) {
+        each(head, at, noise).for_each(|(q, k, _)| y[k] = F::of(q.l - q.m));
+    }
+
+    fn log_prob(&self, head: &[F], at: Shape, noise: &[F], _y: &[F], log_q: &mut [F]) {
+        log_q.fill(F::zero());
+        each(head, at, noise).for_each(|(q, k, _)| log_q[k / at.n_z] += F::of(q.log_q()));
+    }
+
+    fn add_path(&self, head: &[F], at: Shape, noise: &[F], _y: &[F], weights: &[F], dy: &mut [F]) {
+        each(head, at, noise).for_each(|(q, k, _)| dy[k] += weights[k / at.n_z] * F::of(q.slope()));
+    }
+
+    fn backward(&self, head: &[F], at: Shape, noise: &[F], dy: &[F], score: Option<&[F]>, d_head: &mut [F]) {
+        d_head.fill(F::zero());
+        for (q, k, places) in each(head, at, noise) {
+            let (path, of_density) = (q.path(), q.score());
+            let weight = score.map_or(0.0, |score| score[k / at.n_z].f64());
+            for i in 0..2 {
+                d_head[places[i]] += F::of((dy[k].f64() * path[i] + weight * of_density[i]) * q.slopes[i]);
+            }
+        }
+    }
+
+    fn add_log_prob_gradient(&self, head: &[F], at: Shape, noise: &[F], weights: &[F], d_head: &mut [F]) {
+        for (q, k, places) in each(head, at, noise) {
+            let (path, of_density, slope) = (q.path(), q.score(), q.slope());
+            let weight = weights[k / at.n_z].f64();
+            for i in 0..2 {
+                d_head[places[i]] += F::of(weight * (slope * path[i] + of_density[i]) * q.slopes[i]);
+            }
+        }
+    }
+
+    /// The median.
+    fn centre(&self, head: &[F], n: usize, centre: &mut [F]) {
+        for (head, centre) in head.chunks_exact(2 * n).zip(centre.chunks_exact_mut(n)) {
+            for j in 0..n {
+                let q = At::new(head[j], head[n + j], F::of(0.5f64.ln()));
+                centre[j] = F::of(q.l - q.m);
+            }
+        }
+    }
+
+    /// Of y, from the width of the middle 68 % of its distribution.
+    fn log_variance(&self, head: &[F], n: usize, log_variance: &mut [F]) {
+        const LOW: f64 = 0.158_655_253_931_457_05;
+        for (head, log_variance) in head.chunks_exact(2 * n).zip(log_variance.chunks_exact_mut(n)) {
+            for j in 0..n {
+                let y = |u: f64| {
+                    let q = At::new(head[j], head[n + j], F::of(u.ln()));
+                    q.l - q.m
+                };
+                log_variance[j] = F::of(2.0 * (0.5 * (y(LOW) - y(1.0 - LOW))).ln());
+            }
+        }
+    }
+}
