@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use vae_core::Error;
 use vae_core::config::{Budget, RecordAt, RunConfig};
-use vae_core::corruption::{CorruptionConfig, Masking};
+use vae_core::corruption::{CorruptionConfig, Masking, NoiseSchedule};
 use vae_core::data::dataset::{Dataset, DatasetConfig, DatasetKind, Limit};
 use vae_core::estimators::{A, Baseline, Estimator, Form, KlWeight, ScoreFunction};
 use vae_core::likelihoods::{Gaussian, LikelihoodConfig, PixelMean, Variance};
@@ -66,6 +66,9 @@ fn each() -> Vec<RunConfig> {
     }
     all.extend(Form::all().into_iter().map(|form| small().estimator(form, 3)));
     all.extend(CorruptionConfig::all().into_iter().map(|corruption| small().corruption(corruption)));
+    for noise_schedule in [NoiseSchedule::Falling, NoiseSchedule::Steps { count: 3, last: 0.2 }] {
+        all.push(RunConfig { noise_schedule, ..small().corruption(Masking { level: 0.3 }) });
+    }
     all.extend(OptimiserConfig::all().into_iter().map(|optimiser| small().optimiser(optimiser)));
     all.extend(WeightsConfig::all().into_iter().map(|weights| small().weights(weights)));
     for prior in HyperpriorConfig::all() {

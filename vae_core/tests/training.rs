@@ -305,7 +305,9 @@ fn constant_decoders_give_the_known_bounds() {
     };
     let pre = config.preprocess.prepare();
     let bound = |model: &vae_core::models::Vae<f32>, images| {
-        vae_core::train::evaluate(model, images, &pre, config.evaluation, (0, 2)).unwrap().bound
+        vae_core::train::evaluate(model, images, &pre, (config.evaluation, config.model.corruption), (0, 2))
+            .unwrap()
+            .bound
     };
     let mut model = vae_core::models::Vae::<f32>::new(&config.model, data.dim(), 0).unwrap();
     assert!((bound(&model, &data.valid) + 543.43).abs() < 0.01, "{}", bound(&model, &data.valid));

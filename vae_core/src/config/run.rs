@@ -8,7 +8,7 @@ use super::objective::{Objective, WeightPrior};
 use super::origin::Origin;
 use super::record::RecordAt;
 use crate::choices::is_default;
-use crate::corruption::CorruptionConfig;
+use crate::corruption::{CorruptionConfig, NoiseSchedule};
 use crate::data::batches::BatchScheme;
 use crate::data::dataset::{DatasetConfig, DatasetKind};
 use crate::data::files::sha256_hex;
@@ -63,6 +63,9 @@ pub struct RunConfig {
     /// The weight of the KL divergence in what is ascended.
     #[serde(default, skip_serializing_if = "is_default")]
     pub kl_weight: KlWeight,
+    /// How the level of the model's corruption changes over the budget.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub noise_schedule: NoiseSchedule,
     /// The weights that it begins with; if `None`, the seed draws them as the model's `init` says. Not written down where it is
     /// the default, as the precision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,6 +116,7 @@ impl RunConfig {
             seed: 0,
             precision: Precision::F32,
             kl_weight: KlWeight::default(),
+            noise_schedule: NoiseSchedule::default(),
             start: None,
         }
     }
@@ -221,6 +225,7 @@ impl RunConfig {
         self.optimiser.get::<f32>().validate()?;
         self.kl_weight.validate()?;
         self.schedule.validate()?;
+        self.noise_schedule.validate()?;
         self.record.validate()?;
         if let Some(rule) = &self.early_stop {
             rule.validate()?;
@@ -271,6 +276,9 @@ impl RunConfig {
     /// Why a run of this configuration is not the beginning of that with a larger budget, if it is not. (Its records and
     /// early stopping are another matter: they leave the parameters alone.)
     pub fn bound_to_budget(&self) -> Option<&'static str> {
+        if self.noise_schedule != NoiseSchedule::Constant {
+            return Some("the schedule of its corruption spans the whole budget");
+        }
         match self.schedule {
             Schedule::Constant | Schedule::Stages(_) => None,
             Schedule::Cosine { .. } => Some("the cosine of its step sizes spans the whole budget"),

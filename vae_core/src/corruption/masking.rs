@@ -3,7 +3,7 @@
 use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
 
-use super::Corruption;
+use super::{Corruption, CorruptionConfig};
 use crate::numeric::Real;
 use crate::rng::Rng;
 use crate::{Error, Result};
@@ -28,6 +28,10 @@ impl<F: Real> Corruption<F> for Masking {
             return Ok(());
         }
         Err(Error::config("model.corruption.level", format!("must be in [0, 1], not {}", self.level)))
+    }
+
+    fn times(&self, factor: f64) -> CorruptionConfig {
+        Self { level: factor * self.level }.into()
     }
 
     fn corrupt(&self, x: &mut [F], rng: &mut Rng) {

@@ -1,6 +1,6 @@
 //! x̃ = x.
 
-use super::Corruption;
+use super::{Corruption, CorruptionConfig};
 use crate::numeric::Real;
 use crate::rng::Rng;
 
@@ -11,6 +11,10 @@ pub struct NoCorruption;
 impl<F: Real> Corruption<F> for NoCorruption {
     fn is_none(&self) -> bool {
         true
+    }
+
+    fn times(&self, _: f64) -> CorruptionConfig {
+        Self.into()
     }
 
     fn corrupt(&self, _: &mut [F], _: &mut Rng) {}

@@ -4,6 +4,7 @@ use ndarray::{Array1, Array2};
 
 use super::generate::slice;
 use super::marginal::log_marginal;
+use crate::corruption::CorruptionConfig;
 use crate::estimators::{Bound, Estimator};
 use crate::models::Vae;
 use crate::numeric::LogMeanExp;
@@ -27,7 +28,9 @@ impl Vae<f32> {
         self.check_pixels(x)?;
         let (x, d) = (slice(x.view()), self.data_width());
         let at = (seed, threads::available()?);
-        self.elbo_of_blocks(x.len() / d, estimator, at, |first, count| Ok(x[first * d..(first + count) * d].to_vec()))
+        self.elbo_of_blocks(x.len() / d, (estimator, self.config().corruption), at, |first, count| {
+            Ok(x[first * d..(first + count) * d].to_vec())
+        })
     }
 
     /// Whether the likelihood can say something of these pixels.
@@ -43,11 +46,11 @@ impl Vae<f32> {
         }
     }
 
-    /// [`elbo`](Self::elbo) of `n` datapoints that `block(first, count)` supplies; block b uses index b of the evaluation stream.
+    /// [`elbo`](Self::elbo) with this corruption of `n` datapoints that `block(first, count)` supplies; block b uses index b of the evaluation stream.
     pub(crate) fn elbo_of_blocks(
         &self,
         n: usize,
-        estimator: Estimator,
+        (estimator, corruption): (Estimator, CorruptionConfig),
         (seed, threads): (u64, usize),
         block: impl Fn(usize, usize) -> Result<Vec<f32>> + Sync,
     ) -> Result<Bound> {
@@ -56,7 +59,6 @@ impl Vae<f32> {
         }
         estimator.fits(&self.posterior(), &self.prior())?;
         let size = (BLOCK / estimator.samples).clamp(1, n);
-        let corruption = self.config().corruption;
         let is_clean = corruption.get::<f32>().is_none();
         let models = self.realisations(seed);
         let size = size.min(n.div_ceil(models.len()));

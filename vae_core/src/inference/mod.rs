@@ -2,6 +2,7 @@
 
 mod bounds;
 mod constant;
+mod denoising;
 mod generate;
 mod gradient;
 pub mod latent;

@@ -209,6 +209,13 @@ impl<F: Real> Vae<F> {
         Ok(Self { config: config.clone(), d, encoder, decoder, shared, gaussian, layout, params })
     }
 
+    /// The same whose encoder sees x corrupted otherwise, or as it is.
+    #[must_use]
+    pub fn with_corruption(mut self, corruption: impl Into<CorruptionConfig>) -> Self {
+        self.config.corruption = corruption.into();
+        self
+    }
+
     /// The same with these weights, a point.
     pub(crate) fn at_point(&self, theta: Vec<F>) -> Self {
         let config = ModelConfig { weights: WeightsConfig::Point, ..self.config.clone() };

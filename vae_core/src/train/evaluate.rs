@@ -1,6 +1,7 @@
 //! Images on their way into the model: a minibatch, and the bound on a whole split.
 
 use crate::Result;
+use crate::corruption::CorruptionConfig;
 use crate::data::dataset::Images;
 use crate::data::preprocess::Preprocessor;
 use crate::data::values::Values;
@@ -29,7 +30,7 @@ impl Gather<'_> {
     }
 }
 
-/// The bound of a model on images, preprocessed, with noise from the evaluation stream of the seed, on so many threads.
+/// The bound of a model on images, preprocessed and so corrupted, with noise from the evaluation stream of the seed, on so many threads.
 /// Dynamic binarisation is drawn as for epoch 0.
 ///
 /// # Errors
@@ -38,10 +39,10 @@ pub fn evaluate(
     model: &Vae<f32>,
     images: &Images,
     pre: &Preprocessor<f32>,
-    e: Estimator,
+    (estimator, corruption): (Estimator, CorruptionConfig),
     (seed, threads): (u64, usize),
 ) -> Result<Bound> {
-    model.elbo_of_blocks(images.len(), e, (seed, threads), |first, count| {
+    model.elbo_of_blocks(images.len(), (estimator, corruption), (seed, threads), |first, count| {
         let rows: Vec<usize> = (first..first + count).collect();
         let mut x = vec![0.0; count * images.pixels.ncols()];
         pre.gather(&images.pixels, &rows, 0, &mut x)?;

@@ -224,7 +224,8 @@ impl Trainer {
         if !self.corrupted.is_empty() {
             let mut rng = rng(config.seed, Stream::Corruption, update);
             self.corrupted.copy_from_slice(&self.x);
-            config.model.corruption.get().corrupt(&mut self.corrupted, &mut rng);
+            let factor = config.noise_schedule.factor(samples, total);
+            config.model.corruption.get::<f32>().times(factor).get().corrupt(&mut self.corrupted, &mut rng);
             batch.input = &self.corrupted;
         }
         self.ws.draw_noise(&self.model, m, &mut rng(config.seed, Stream::Noise, update))?;
@@ -308,13 +309,16 @@ impl Trainer {
         if updates < total { due.min(total) } else { due }
     }
 
-    /// The full bound on a split, the divergence of Gaussian weights included, preprocessed as in training, with noise from the evaluation stream of the run's seed.
+    /// With its inputs corrupted as at present in training, the full bound on a split, the divergence of Gaussian weights included, preprocessed as in training, with noise from the evaluation stream of the run's seed.
     ///
     /// # Errors
     /// [`Error::Shape`] if the images do not fit the model.
     pub fn evaluate(&self, images: &Images, estimator: Estimator) -> Result<Bound> {
         let at = (self.config.seed, self.threads);
-        let bound = evaluate(&self.model, images, &self.preprocess, estimator, at)?;
+        let total = self.total_updates() * self.config.batch as u64;
+        let factor = self.config.noise_schedule.factor(self.samples(), total);
+        let corruption = self.config.model.corruption.get::<f32>().times(factor);
+        let bound = evaluate(&self.model, images, &self.preprocess, (estimator, corruption), at)?;
         Ok(bound.with_weights(self.model.weights_divergence(self.config.seed) / self.n as f64))
     }
 
