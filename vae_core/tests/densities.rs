@@ -358,3 +358,33 @@ fn importance_sampling_finds_the_exact_marginal() {
         assert!((estimate - exact.ln_pdf(*x)).abs() < 5e-3, "log p({x}) = {} not {estimate}", exact.ln_pdf(*x));
     }
 }
+
+/// The series against quadrature over u ~ U(0, 1), and the samples that training takes against both.
+#[test]
+fn the_divergence_of_kumaraswamy_from_beta_agrees_with_quadrature() {
+    let number = |a: f64| ((a - 1e-3).exp_m1()).ln() - 0.541_324_854_612_918_1;
+    for (a, b) in [(1.0, 1.0), (0.5, 2.0), (3.0, 0.4), (0.2, 0.2), (2.5, 4.0)] {
+        for prior in [
+            priors::Beta::symmetric(0.3),
+            priors::Beta::default(),
+            priors::Beta { alpha: 0.5, ..priors::Beta::symmetric(2.0) },
+        ] {
+            let (head, at) = ([number(a), number(b)], Shape { m: 1, l: 1, n_z: 1 });
+            let q = PosteriorConfig::from(Kumaraswamy);
+            let difference = |log_u: f64| {
+                let (mut y, mut log_q) = ([0.0], [0.0]);
+                q.get::<f64>().sample(&head, at, &[log_u], &mut y);
+                q.get::<f64>().log_prob(&head, at, &[log_u], &y, &mut log_q);
+                log_q[0] - log_prior(prior.into(), y[0])
+            };
+            // log u = −e^t: the midpoint rule over t
+            let n = 40_000;
+            let steps = (0..n).map(|k| -40.0 + 50.0 * (f64::from(k) + 0.5) / f64::from(n));
+            let expected: f64 =
+                steps.map(|t: f64| difference(-t.exp()) * (t - t.exp()).exp() * 50.0 / f64::from(n)).sum();
+            let found = vae_core::posteriors::kumaraswamy_beta_divergence(a, b, prior);
+            assert!((found - expected).abs() < 1e-5 * (1.0 + expected), "{a} {b} {prior:?}: {found} {expected}");
+            assert!(found > -1e-9);
+        }
+    }
+}

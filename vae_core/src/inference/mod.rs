@@ -1,5 +1,7 @@
 //! Using a trained model: encode, decode, reconstruct, sample, interpolate, score; and reading its latent space.
 
+mod alignment;
+pub mod bits;
 mod bounds;
 mod constant;
 mod denoising;
@@ -9,6 +11,7 @@ pub mod latent;
 pub mod marginal;
 mod weights;
 
+pub use alignment::{Alignment, align};
 pub use constant::constant_pixels_bound;
 pub use generate::Decode;
 pub use gradient::{GradientMoments, TensorMoments};

@@ -9,6 +9,7 @@ mod posterior;
 mod straight_through;
 
 pub use kl::{ClosedKl, closed_kl};
+pub use kumaraswamy::kumaraswamy_beta_divergence;
 pub use point::Code;
 pub use posterior::{Head, Posterior, Shape};
 
