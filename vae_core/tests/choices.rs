@@ -49,8 +49,10 @@ fn each() -> Vec<RunConfig> {
     all.extend(PosteriorConfig::all().into_iter().map(|posterior| {
         let mut config = small().posterior(posterior);
         if !posterior.get::<f64>().lives_on(config.model.prior.get::<f64>().support()) {
-            config = config.prior(Beta::default()).estimator(A, 1);
-            config.evaluation = Estimator::new(A, 1);
+            config = config.prior(Beta::default());
+        }
+        if config.estimator.fits(&posterior, &config.model.prior).is_err() {
+            config = config.estimator(A, 1).evaluation(A, 1);
         }
         config
     }));

@@ -10,6 +10,7 @@ use vae_core::likelihoods::{Gaussian, LikelihoodConfig, PixelMean, Variance};
 use vae_core::models::{ModelConfig, Vae};
 use vae_core::nn::{Activation, Init};
 use vae_core::optim::{Optimiser, OptimiserConfig, Sgd};
+use vae_core::posteriors::SemiImplicit;
 use vae_core::priors::PriorConfig;
 use vae_core::rng::{Stream, rng};
 use vae_core::step::{Ascent, StepSettings, Workspace};
@@ -76,16 +77,19 @@ fn any_model() -> impl Strategy<Value = (ModelConfig, usize, Estimator)> {
     let (likelihood, form) = (prop::sample::select(likelihoods), prop::sample::select(Form::all()));
     let prior = prop::sample::select(PriorConfig::all());
     let weights = prop::sample::select(any_weights());
-    (widths(), widths(), 1usize..5, 1usize..200, 0usize..5, likelihood, form, (1usize..4, prior, weights)).prop_map(
-        |(encoder, decoder, latent, d, activation, likelihood, form, (samples, prior, weights))| {
+    let noise = prop::sample::select(vec![0usize, 0, 0, 3]);
+    (widths(), widths(), 1usize..5, 1usize..200, 0usize..5, likelihood, form, (1usize..4, prior, weights, noise))
+        .prop_map(|(encoder, decoder, latent, d, activation, likelihood, form, (samples, prior, weights, noise))| {
             let (activation, init) = (ACTIVATIONS[activation], Init::Xavier);
-            let chosen = ModelConfig { likelihood, prior, weights, ..ModelConfig::default() };
+            let mut chosen = ModelConfig { likelihood, prior, weights, ..ModelConfig::default() };
+            if noise > 0 && weights.gaussian().is_none_or(|q| q.networks == Networks::Decoder) {
+                chosen.posterior = SemiImplicit { noise, inner: noise - 1 }.into();
+            }
             let config = ModelConfig { latent, encoder, decoder, activation, init, ..chosen };
             let form =
                 if (Estimator { form, samples }).fits(&config.posterior, &prior).is_ok() { form } else { Form::A };
             (config, d, Estimator { form, samples })
-        },
-    )
+        })
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use crate::models::Vae;
 use crate::nn::dense::Input;
-use crate::rng::{Stream, rng};
+use crate::rng::{Rng, Stream, rng};
 use crate::{Error, Result};
 
 /// How a latent posterior becomes one reconstruction (section 5).
@@ -74,13 +74,17 @@ impl Vae<f32> {
         if samples == 0 {
             return Err(Error::config("samples", "is 0; average at least one sample"));
         }
-        let (head, posterior) = (self.run_blocks(self.encoder(), x, "x [M, D]")?, self.posterior());
-        let (at, head) = (self.shape(x.nrows(), 1), slice(head.view()));
+        let (mut head, posterior) = (self.run_blocks(self.encoder(), x, "x [M, D]")?, self.posterior());
+        let at = self.shape(x.nrows(), 1);
         let (mut noise, mut z) = (vec![0.0; at.rows() * self.head().noise], vec![0.0; at.len()]);
         let mut sum = Array2::zeros((x.nrows(), self.data_width()));
         for k in 0..samples {
-            posterior.get().draw(&mut rng(seed, Stream::Evaluation, k as u64), &mut noise);
-            posterior.get().sample(&head, at, &noise, &mut z);
+            let mut rng = rng(seed, Stream::Evaluation, k as u64);
+            if self.encoder().injection().is_some() {
+                head = self.head_with_noise(x, &mut rng)?;
+            }
+            posterior.get().draw(&mut rng, &mut noise);
+            posterior.get().sample(&slice(head.view()), at, &noise, &mut z);
             self.to_codes(&mut z);
             sum += &self.decode(&array(at.m, at.n_z, z.clone())?)?;
         }
@@ -155,6 +159,21 @@ impl Vae<f32> {
             head.extend_from_slice(&trace.head()[..rows * outputs]);
         }
         array(x.nrows(), outputs, head)
+    }
+
+    /// The encoder's head `[M, head]` on x with noise beside it, one draw a row.
+    fn head_with_noise(&self, x: &Array2<f32>, rng: &mut Rng) -> Result<Array2<f32>> {
+        let (d, encoder) = (self.data_width(), self.encoder());
+        let most = BLOCK.min(x.nrows());
+        let mut trace = encoder.injected(encoder.trace(most, false), most);
+        let mut head = Vec::with_capacity(x.nrows() * encoder.outputs());
+        for block in slice(x.view()).chunks(BLOCK * d) {
+            let rows = block.len() / d;
+            encoder.draw_injection(&mut trace, rows, rng);
+            encoder.forward_injected(self.params(), Input::dense(block), &mut trace, (rows, 1))?;
+            head.extend_from_slice(&trace.head()[..rows * encoder.outputs()]);
+        }
+        array(x.nrows(), encoder.outputs(), head)
     }
 
     pub(super) fn check(&self, width: usize, x: &Array2<f32>, what: &'static str) -> Result<()> {

@@ -106,6 +106,11 @@ impl ModelConfig {
             let reason = format!("is {q}, which cannot live where the prior {p} does: {:?}", prior.support());
             return Err(Error::config("model.posterior", reason));
         }
+        let of_encoder = self.weights.gaussian().is_some_and(|q| q.networks == Networks::Both);
+        if of_encoder && self.posterior.get::<f32>().head(1).injected > 0 {
+            let reason = "has Gaussian weights in an encoder that is fed with noise; give them to the decoder only";
+            return Err(Error::config("model.weights.networks", reason));
+        }
         let (encoder, decoder) = self.sizes(d);
         let planes = if self.weights.gaussian().is_some() { 2 } else { 1 };
         let size = encoder.saturating_add(decoder).saturating_mul(planes);
@@ -125,7 +130,9 @@ impl ModelConfig {
             widths.windows(2).fold(0, |sum: usize, w| sum.saturating_add((w[0] + 1).saturating_mul(w[1])))
         };
         let (posterior, likelihood) = (self.posterior.get::<f32>(), self.likelihood.get::<f32>());
-        let encoder = chain(d, &self.encoder, posterior.head(self.latent).width);
+        let head = posterior.head(self.latent);
+        let first = self.encoder.first().copied().unwrap_or(head.width);
+        let encoder = chain(d, &self.encoder, head.width).saturating_add(head.injected.saturating_mul(first));
         (encoder, chain(self.latent, &self.decoder, likelihood.head_width(d)))
     }
 }
@@ -169,6 +176,10 @@ impl<F: Real> Vae<F> {
         let (posterior, likelihood) = (config.posterior.get::<F>().head(n_z), config.likelihood.get::<F>());
         let f = config.activation;
         let encoder = Mlp::new(&mut layout, "encoder", d, &config.encoder, f, "posterior", posterior.width);
+        let encoder = match posterior.injected {
+            0 => encoder,
+            width => encoder.with_injection(&mut layout, "encoder.noise", width),
+        };
         let decoder = Mlp::new(&mut layout, "decoder", n_z, &config.decoder, f, "likelihood", likelihood.head_width(d));
         let shared = likelihood.shared().map(|value| (layout.push("likelihood.shared", &[1]).start, value));
         let mut gaussian = config.weights.gaussian().map(|q| {
@@ -204,6 +215,10 @@ impl<F: Real> Vae<F> {
             .filter(|_| config.weights.gaussian().is_some_and(|q| q.sampling == Sampling::AuthorsNever))
         {
             plane.drawn = params[..plane.rho].iter().map(|p| p.f64()).collect();
+        }
+        if let Some(noise) = encoder.injection() {
+            let mut rng = rng(seed, Stream::Init, noise.weight().start as u64);
+            config.init.fill(&mut params[noise.weight()], noise.inputs, noise.outputs, &mut rng);
         }
         let shared = shared.map(|(place, _)| place);
         Ok(Self { config: config.clone(), d, encoder, decoder, shared, gaussian, layout, params })

@@ -33,6 +33,30 @@ impl Dense {
         Self { inputs, outputs, activation, weight, bias }
     }
 
+    /// Adds `name.weight` `[inputs, outputs]` only; for [`product`](Self::product).
+    pub(super) fn without_bias(layout: &mut Layout, name: &str, inputs: usize, outputs: usize) -> Self {
+        let weight = layout.push(format!("{name}.weight"), &[inputs, outputs]);
+        let bias = weight.end..weight.end;
+        Self { inputs, outputs, activation: Activation::Identity, weight, bias }
+    }
+
+    /// `out ← x W`; x `[rows, inputs]`, out `[rows, outputs]`.
+    pub(super) fn product<F: Real>(
+        &self,
+        params: &[F],
+        x: &[F],
+        out: &mut [F],
+        rows: usize,
+        execution: Execution,
+    ) -> Result<()> {
+        let (w, x) = (Mat::new(&params[self.weight()], self.inputs, self.outputs), Mat::new(x, rows, self.inputs));
+        let (out, none) = (matrix_mut(out, rows, self.outputs)?, matrix_mut(&mut [], rows, 0)?);
+        by_columns(out, none, 0, execution.share(rows * w.len()), &|mut out, _, first| {
+            let columns = first..first + out.ncols();
+            matmul_in(execution.precision, out.view_mut(), x, w.columns(columns), Start::Zero)
+        })
+    }
+
     /// The same without its nonlinearity.
     pub(super) fn linear(&self) -> Self {
         Self { activation: Activation::Identity, ..self.clone() }

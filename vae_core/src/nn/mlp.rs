@@ -11,6 +11,8 @@ use crate::{Error, Result};
 #[derive(Clone, Debug)]
 pub struct Mlp {
     layers: Vec<Dense>,
+    /// V of noise beside x, without a bias.
+    pub(super) injection: Option<Dense>,
 }
 
 impl Mlp {
@@ -31,7 +33,7 @@ impl Mlp {
             width = outputs;
         }
         layers.push(Dense::new(layout, head_name, width, head, Activation::Identity));
-        Self { layers }
+        Self { layers, injection: None }
     }
 
     /// The layers, input first, head last.
@@ -58,6 +60,7 @@ impl Mlp {
             deltas: self.layers.iter().map(|l| buffer(backward, l)).collect(),
             max_rows,
             local: Vec::new(),
+            injected: None,
             packed: vec![None; self.layers.len()],
             execution: Execution::default(),
         }
@@ -71,7 +74,19 @@ impl Mlp {
     /// The forward pass: x `[rows, inputs]` to [`Trace::head`] `[rows, outputs]`.
     pub fn forward<F: Real>(&self, params: &[F], x: Input<'_, F>, trace: &mut Trace<F>, rows: usize) -> Result<()> {
         self.check_rows(rows, trace.max_rows)?;
-        for (k, layer) in self.layers.iter().enumerate() {
+        self.forward_from(0, params, x, trace, rows)
+    }
+
+    /// The forward pass from this layer on.
+    pub(super) fn forward_from<F: Real>(
+        &self,
+        from: usize,
+        params: &[F],
+        x: Input<'_, F>,
+        trace: &mut Trace<F>,
+        rows: usize,
+    ) -> Result<()> {
+        for (k, layer) in self.layers.iter().enumerate().skip(from) {
             let (before, here) = trace.outputs.split_at_mut(k);
             let input = before.last().map_or(x, |h| Input::dense(h));
             let weights = Weights { params, packed: trace.packed[k].as_ref() };
@@ -108,7 +123,8 @@ impl Mlp {
         Ok(())
     }
 
-    /// What layer `k` was fed in the last forward pass on x, and its δ `[rows, outputs]` of the last backward pass.
+    /// What layer `k` was fed in the last forward pass on x, and its δ `[rows, outputs]` of the last backward pass; of the first layer, with noise
+    /// beside x, the sum over each datapoint's rows, of which there are then as many as of x.
     pub fn input_and_delta<'a, F: Real>(
         &self,
         k: usize,
@@ -116,6 +132,9 @@ impl Mlp {
         trace: &'a Trace<F>,
         rows: usize,
     ) -> (Input<'a, F>, &'a [F]) {
+        if let (0, Some(injected)) = (k, &trace.injected) {
+            return (x, &injected.once[..rows * self.layers[0].outputs]);
+        }
         let input = if k == 0 { x } else { Input::dense(&trace.outputs[k - 1]) };
         (input, &place_of_delta(&trace.deltas[k], &trace.outputs[k])[..rows * self.layers[k].outputs])
     }

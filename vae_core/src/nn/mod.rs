@@ -3,6 +3,7 @@
 pub mod activation;
 pub mod dense;
 pub mod init;
+mod injection;
 mod local;
 pub mod mlp;
 pub mod params;

@@ -13,6 +13,8 @@ pub struct Trace<F> {
     pub(super) max_rows: usize,
     /// For Gaussian weights, each row with a draw of its own; otherwise empty.
     pub(super) local: Vec<Local<F>>,
+    /// Noise that is fed to the first layer, if there is any.
+    pub(super) injected: Option<Injected<F>>,
     /// Each layer's weights, if they were packed for many forward passes.
     pub(super) packed: Vec<Option<Packed>>,
     /// How the passes are computed: at first, in `f32` on one thread.
@@ -49,6 +51,15 @@ impl<F> Trace<F> {
 /// Where a layer's δ lies: in its own buffer, or, [in place](Trace::in_place), in that of its output.
 pub(super) fn place_of_delta<'a, F>(delta: &'a [F], output: &'a [F]) -> &'a [F] {
     if delta.is_empty() { output } else { delta }
+}
+
+/// Noise beside x.
+#[derive(Clone, Debug)]
+pub(super) struct Injected<F> {
+    /// ψ `[rows, width]`.
+    pub(super) psi: Vec<F>,
+    /// x W + b, once a datapoint `[M, outputs]`, and after the backward pass δ summed over its rows.
+    pub(super) once: Vec<F>,
 }
 
 /// What a layer with Gaussian weights keeps beside that, for local reparameterisation.

@@ -18,7 +18,7 @@ pub struct DiagonalGaussian;
 
 impl<F: Real> Posterior<F> for DiagonalGaussian {
     fn head(&self, n_z: usize) -> Head {
-        Head { width: 2 * n_z, part: n_z, noise: n_z }
+        Head::plain(2 * n_z, n_z, n_z)
     }
 
     fn sample(&self, head: &[F], Shape { l, n_z: n, .. }: Shape, eps: &[F], z: &mut [F]) {

@@ -126,7 +126,7 @@ fn each<'a, F: Real>(
 
 impl<F: Real> Posterior<F> for Kumaraswamy {
     fn head(&self, n_z: usize) -> Head {
-        Head { width: 2 * n_z, part: n_z, noise: n_z }
+        Head::plain(2 * n_z, n_z, n_z)
     }
 
     fn lives_on(&self, support: Support) -> bool {

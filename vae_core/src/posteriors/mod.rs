@@ -6,6 +6,7 @@ mod kumaraswamy;
 mod noisy_point;
 mod point;
 mod posterior;
+mod semi_implicit;
 mod straight_through;
 
 pub use kl::{ClosedKl, closed_kl};
@@ -27,5 +28,6 @@ choices! {
         noisy_point::NoisyPoint(NoisyPoint),
         kumaraswamy::Kumaraswamy,
         straight_through::StraightThrough,
+        semi_implicit::SemiImplicit(SemiImplicit),
     }
 }

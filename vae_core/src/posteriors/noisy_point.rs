@@ -39,7 +39,7 @@ impl<F: Real> Posterior<F> for NoisyPoint {
     }
 
     fn head(&self, n_z: usize) -> Head {
-        Head { width: n_z, part: n_z, noise: n_z }
+        Head::plain(n_z, n_z, n_z)
     }
 
     fn sample(&self, head: &[F], Shape { l, n_z: n, .. }: Shape, eps: &[F], z: &mut [F]) {

@@ -49,7 +49,7 @@ impl Code {
 
 impl<F: Real> Posterior<F> for Point {
     fn head(&self, n_z: usize) -> Head {
-        Head { width: n_z, part: n_z, noise: 0 }
+        Head::plain(n_z, n_z, 0)
     }
 
     fn has_density(&self) -> bool {

@@ -43,9 +43,25 @@ pub struct Head {
     pub part: usize,
     /// Noise values a sample of z.
     pub noise: usize,
+    /// Width of the noise ψ that is fed to the encoder; 0 for none.
+    pub injected: usize,
+    /// With such noise, rows of the head a datapoint that have no sample of z of their own.
+    pub inner: usize,
 }
 
-/// A family of densities whose parameters are the encoder's head `[M, width]`. Noise is `[M·L, noise]`, z and dz `[M·L, N_z]`,
+impl Head {
+    /// One row a datapoint.
+    pub fn plain(width: usize, part: usize, noise: usize) -> Self {
+        Self { width, part, noise, injected: 0, inner: 0 }
+    }
+
+    /// Rows of the head a datapoint, for L samples of z.
+    pub fn rows(self, l: usize) -> usize {
+        if self.injected == 0 { 1 } else { l + self.inner }
+    }
+}
+
+/// A family of densities whose parameters are the encoder's head `[M, width]`, or `[M·rows, width]` (see [`Head::rows`]). Noise is `[M·L, noise]`, z and dz `[M·L, N_z]`,
 /// weights and log-densities `[M·L]`, in nats.
 pub trait Posterior<F: Real>: std::fmt::Debug + Send + Sync {
     /// Checks its numbers.

@@ -16,7 +16,7 @@ fn bits<F: Real>(head: &[F], z: &mut [F]) {
 
 impl<F: Real> Posterior<F> for StraightThrough {
     fn head(&self, n_z: usize) -> Head {
-        Head { width: n_z, part: n_z, noise: 0 }
+        Head::plain(n_z, n_z, 0)
     }
 
     fn lives_on(&self, support: Support) -> bool {

@@ -14,7 +14,7 @@ use super::tuning::PIECE;
 use super::workspace::Workspace;
 use crate::estimators::Bound;
 use crate::models::Vae;
-use crate::nn::dense::Input;
+use crate::nn::dense::{Dense, Input};
 use crate::nn::{Mlp, Trace};
 use crate::numeric::gemm::{self, Mat, Packed};
 use crate::numeric::{Real, vmath};
@@ -141,7 +141,13 @@ impl<F: Real> Deltas<'_, F> {
         let (mlp, trace, input, squares, rows) = match strip.side {
             Side::Encoder => {
                 let squares = ws.sparse_squares.input(&ws.squares);
-                (self.encoder, &ws.encoder, ws.sparse.input(self.input), squares, ws.m)
+                let rows = if strip.layer == 0 { ws.m } else { ws.encoded };
+                (self.encoder, &ws.encoder, ws.sparse.input(self.input), squares, rows)
+            }
+            Side::Injection => {
+                let Some(layer) = self.encoder.injection() else { return Ok(()) };
+                let noise = self.encoder.injection_and_delta(&ws.encoder, ws.encoded);
+                return product(layer, strip, noise, &ws.encoder, (0, buffers));
             }
             Side::Decoder => (self.decoder, &ws.decoder, z, Input::dense(&[][..]), decoded),
             Side::Shared => {
@@ -149,23 +155,23 @@ impl<F: Real> Deltas<'_, F> {
                 return Ok(());
             }
         };
-        product(mlp, strip, mlp.input_and_delta(strip.layer, input, trace, rows), trace, (0, &mut *buffers))?;
+        let layer = &mlp.layers()[strip.layer];
+        product(layer, strip, mlp.input_and_delta(strip.layer, input, trace, rows), trace, (0, &mut *buffers))?;
         if strip.rho.is_empty() || ws.realised.as_ref().is_some_and(|realised| !realised.is_local()) {
             return Ok(());
         }
-        product(mlp, strip, mlp.squares_and_delta(strip.layer, squares, trace, rows), trace, (1, buffers))
+        product(layer, strip, mlp.squares_and_delta(strip.layer, squares, trace, rows), trace, (1, buffers))
     }
 }
 
 /// A strip of inputᵀ δ into one of the buffers. The thread packs δ once for all strips of a layer that it takes.
 fn product<F: Real>(
-    mlp: &Mlp,
+    layer: &Dense,
     strip: &Strip,
     (input, delta): (Input<'_, F>, &[F]),
     trace: &Trace<F>,
     (plane, buffers): (usize, &mut Buffers<F>),
 ) -> Result<()> {
-    let layer = &mlp.layers()[strip.layer];
     let (gradient, near, packed) =
         (&mut buffers.gradient[plane], &mut buffers.delta[plane], &mut buffers.packed[plane]);
     let Some(inputs) = &strip.inputs else {

@@ -65,6 +65,7 @@ impl<F: Real> Workspace<F> {
             });
         }
         self.m = m;
+        self.encoded = m * model.head().rows(self.estimator.samples);
         Ok(())
     }
 
@@ -83,8 +84,9 @@ impl<F: Real> Workspace<F> {
             realised.realise(model);
         }
         let (x, squares) = (self.sparse.input(input), self.sparse_squares.input(&self.squares));
-        Theta::of(model, self.realised.as_ref(), true).forward(model.encoder(), x, squares, &mut self.encoder, m)?;
-        let head = &self.encoder.head()[..m * model.head().width];
+        let theta = Theta::of(model, self.realised.as_ref(), true);
+        theta.forward(model.encoder(), x, squares, &mut self.encoder, (m, self.encoded / m))?;
+        let head = &self.encoder.head()[..self.encoded * model.head().width];
         let (noise, z) = (&self.noise[..rows * model.head().noise], &mut self.z[..at.len()]);
         q.sample(head, at, noise, z);
         match &self.closed {
@@ -134,7 +136,7 @@ impl<F: Real> Workspace<F> {
         let z = &z[rows.start * n_z..rows.end * n_z];
         let squares = Input::dense(&[][..]);
         let theta = Theta::of(model, self.realised.as_ref(), false);
-        theta.forward(model.decoder(), Input::dense(z), squares, &mut self.decoder, rows.len())?;
+        theta.forward(model.decoder(), Input::dense(z), squares, &mut self.decoder, (rows.len(), 1))?;
         let (len, threads) = (rows.len() * model.decoder().outputs(), self.decoder.execution.threads);
         let [rule, d_shared] = if backward { [RULE * rows.len(), rows.len().min(self.d_shared.len())] } else { [0, 0] };
         let samples = Samples {
@@ -192,7 +194,8 @@ impl<F: Real> Workspace<F> {
         let (posterior, kl) = (model.posterior(), self.estimator.form.get().kl());
         let q = posterior.get::<F>();
         let (head, d_head) = self.encoder.head_and_delta();
-        let (head, d_head) = (&head[..m * model.head().width], &mut d_head[..m * model.head().width]);
+        let len = self.encoded * model.head().width;
+        let (head, d_head) = (&head[..len], &mut d_head[..len]);
         if kl != Kl::Closed {
             self.prior.get().add_gradient(z, at.n_z, &self.rows.log_p[..rows], dz);
         }
@@ -210,7 +213,9 @@ impl<F: Real> Workspace<F> {
             _ => {}
         }
         let theta = Theta::of(model, self.realised.as_ref(), true);
-        theta.backward(model.encoder(), &mut self.encoder, &[], None, m)
+        theta.backward(model.encoder(), &mut self.encoder, &[], None, self.encoded)?;
+        model.encoder().sum_over_injection(&mut self.encoder, (m, self.encoded / m));
+        Ok(())
     }
 
     /// What the estimator has made of the samples, row by row.

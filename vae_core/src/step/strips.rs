@@ -12,6 +12,8 @@ use crate::optim::State;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Encoder,
+    /// V of noise beside x.
+    Injection,
     Decoder,
     /// The likelihood's parameter of its own.
     Shared,
@@ -35,12 +37,14 @@ pub(super) struct Strip {
 pub(super) fn strips<F: Real>(model: &Vae<F>, ws: &Workspace<F>, threads: usize) -> Vec<Strip> {
     let share = if threads > 1 { model.layout().len() / (SHARES * threads) } else { usize::MAX };
     let sides = [
-        (Side::Encoder, model.encoder(), &ws.encoder.execution, ws.max_m),
+        (Side::Encoder, model.encoder(), &ws.encoder.execution, ws.max_m * model.head().rows(ws.estimator.samples)),
         (Side::Decoder, model.decoder(), &ws.decoder.execution, ws.max_m * ws.estimator.samples),
     ];
     let mut strips = Vec::new();
     for (side, mlp, execution, delta_rows) in sides {
-        for (k, layer) in mlp.layers().iter().enumerate() {
+        let noise = mlp.injection().map(|noise| (Side::Injection, 0, noise));
+        let layers = mlp.layers().iter().enumerate().map(|(k, layer)| (side, k, layer)).chain(noise);
+        for (side, k, layer) in layers {
             let near = execution.precision == Precision::F32 && delta_rows * layer.outputs <= NEAR;
             let len = layer.weight().len();
             let size = if near { share.min(STRIP) } else { len.div_ceil(threads).min(LONG_STRIP) };
@@ -51,6 +55,9 @@ pub(super) fn strips<F: Real>(model: &Vae<F>, ws: &Workspace<F>, threads: usize)
                 let start = layer.weight().start;
                 let range = start + inputs.start * layer.outputs..start + inputs.end * layer.outputs;
                 strips.push(Strip { range, side, layer: k, inputs: Some(inputs), near, rho: 0..0 });
+            }
+            if layer.bias().is_empty() {
+                continue;
             }
             strips.push(Strip { range: layer.bias(), side, layer: k, inputs: None, near, rho: 0..0 });
         }

@@ -172,10 +172,10 @@ impl<'a, F: Real> Theta<'a, F> {
         x: Input<'_, F>,
         squares: Input<'_, F>,
         trace: &mut Trace<F>,
-        rows: usize,
+        (rows, each): (usize, usize),
     ) -> Result<()> {
         match self {
-            Self::Point(theta) => mlp.forward(theta, x, trace, rows),
+            Self::Point(theta) => mlp.forward_injected(theta, x, trace, (rows, each)),
             Self::Local(planes) => mlp.forward_local(planes, [x, squares], trace, rows),
         }
     }

@@ -28,6 +28,8 @@ pub struct Workspace<F> {
     pub(super) beta: f64,
     /// Datapoints of the present minibatch.
     pub(super) m: usize,
+    /// Rows of the encoder's head for them.
+    pub(super) encoded: usize,
     pub(super) max_m: usize,
     pub(super) backward: bool,
     pub(super) encoder: Trace<F>,
@@ -93,7 +95,9 @@ impl<F: Real> Workspace<F> {
         let realised = Realised::new(model);
         let (whole, local) = (backward || realised.is_some(), realised.as_ref().is_some_and(Realised::is_local));
         let local_encoder = local && realised.as_ref().is_some_and(Realised::has_encoder);
-        let mut encoder = model.encoder().trace(max_m, backward);
+        let each = model.head().rows(estimator.samples);
+        let encoder = model.encoder().trace(max_m * each, backward);
+        let mut encoder = model.encoder().injected(encoder, max_m);
         let decoded = if whole { rows } else { rows.min(DECODED) };
         let mut decoder = model.decoder().trace(decoded, backward).in_place();
         if local {
@@ -112,6 +116,7 @@ impl<F: Real> Workspace<F> {
             closed: closed_kl(&model.posterior(), &model.prior()).filter(|_| is_closed),
             beta: 1.0,
             m: 0,
+            encoded: 0,
             max_m,
             backward,
             encoder,
@@ -198,6 +203,7 @@ impl<F: Real> Workspace<F> {
         }
         let values = m * self.estimator.samples * model.head().noise;
         model.posterior().get().draw(rng, &mut self.noise[..values]);
+        model.encoder().draw_injection(&mut self.encoder, m * model.head().rows(self.estimator.samples), rng);
         Ok(())
     }
 
