@@ -25,6 +25,11 @@
 //! | algorithm 1 | training | [`train::trainer`], optimisers in [`optim`] |
 //! | section 4.1 | manifolds | [`figures::Manifold`] |
 //! | section 5 | reconstruction, autoencoder | [`inference`], [`posteriors::Point`] |
+//! | section 5 | principal components | [`models::pca`] |
+//! | section 6, eqs. 17–20 | q(θ), its samplings and priors | [`weights`], local reparameterisation in [`nn`], predictions in [`inference`] |
+//! | section 7 | priors of nearly binary codes | [`priors::GaussianPair`], [`priors::Beta`], [`posteriors::Kumaraswamy`], [`inference::bits`], [`inference::align`] |
+//! | section 7 | an implicit posterior | [`posteriors::SemiImplicit`] |
+//! | section 7 | scheduled denoising, L^C | [`corruption`], [`corruption::NoiseSchedule`], [`models::Vae::denoising_bound`] |
 //! | Kingma & Welling, app. D | marginal likelihood (here by importance sampling) | [`inference::marginal`] |
 //!
 //! # Choices

@@ -16,7 +16,9 @@ pub use crate::figures::{
     Variable, interval_curve, manifold_latents, manifold_latents_of, mean_curve,
 };
 pub use crate::inference::latent::{chance_in_plane, class_at_origin, direction_in_plane, left_right_asymmetry};
-pub use crate::inference::{Decode, GradientMoments, constant_pixels_bound};
+pub use crate::inference::{
+    Alignment, Decode, GradientMoments, WEIGHT_SAMPLES, align, bits, constant_pixels_bound, spectral_centroid,
+};
 pub use crate::likelihoods::{LikelihoodConfig, PixelMean, Variance};
 pub use crate::live::{Display, Progress, Screen, Training, results, run, run_all};
 pub use crate::models::{ModelConfig, Vae, pca};

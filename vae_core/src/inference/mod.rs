@@ -5,6 +5,7 @@ pub mod bits;
 mod bounds;
 mod constant;
 mod denoising;
+mod filters;
 mod generate;
 mod gradient;
 pub mod latent;
@@ -13,6 +14,7 @@ mod weights;
 
 pub use alignment::{Alignment, align};
 pub use constant::constant_pixels_bound;
+pub use filters::spectral_centroid;
 pub use generate::Decode;
 pub use gradient::{GradientMoments, TensorMoments};
 pub use weights::WEIGHT_SAMPLES;
