@@ -74,21 +74,33 @@ impl Vae<f32> {
         if samples == 0 {
             return Err(Error::config("samples", "is 0; average at least one sample"));
         }
-        let (mut head, posterior) = (self.run_blocks(self.encoder(), x, "x [M, D]")?, self.posterior());
-        let at = self.shape(x.nrows(), 1);
-        let (mut noise, mut z) = (vec![0.0; at.rows() * self.head().noise], vec![0.0; at.len()]);
+        let head = self.run_blocks(self.encoder(), x, "x [M, D]")?;
         let mut sum = Array2::zeros((x.nrows(), self.data_width()));
         for k in 0..samples {
-            let mut rng = rng(seed, Stream::Evaluation, k as u64);
-            if self.encoder().injection().is_some() {
-                head = self.head_with_noise(x, &mut rng)?;
-            }
-            posterior.get().draw(&mut rng, &mut noise);
-            posterior.get().sample(&slice(head.view()), at, &noise, &mut z);
-            self.to_codes(&mut z);
-            sum += &self.decode(&array(at.m, at.n_z, z.clone())?)?;
+            sum += &self.decode(&self.codes_from(x, &head, &mut rng(seed, Stream::Evaluation, k as u64))?)?;
         }
         Ok(sum / samples as f32)
+    }
+
+    /// One draw of z from q(z | x) for each x `[M, D]`, as the decoder sees it `[M, N_z]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if x is not `[M, D]`.
+    pub fn sample_codes(&self, x: &Array2<f32>, seed: u64) -> Result<Array2<f32>> {
+        let head = self.run_blocks(self.encoder(), x, "x [M, D]")?;
+        self.codes_from(x, &head, &mut rng(seed, Stream::Evaluation, 0))
+    }
+
+    /// The same with the encoder's head on x, which noise beside x replaces.
+    fn codes_from(&self, x: &Array2<f32>, head: &Array2<f32>, rng: &mut Rng) -> Result<Array2<f32>> {
+        let (at, posterior) = (self.shape(x.nrows(), 1), self.posterior());
+        let (mut noise, mut z) = (vec![0.0; at.rows() * self.head().noise], vec![0.0; at.len()]);
+        let with_noise = self.encoder().injection().map(|_| self.head_with_noise(x, rng)).transpose()?;
+        let head = with_noise.as_ref().unwrap_or(head);
+        posterior.get().draw(rng, &mut noise);
+        posterior.get().sample(&slice(head.view()), at, &noise, &mut z);
+        self.to_codes(&mut z);
+        array(at.m, at.n_z, z)
     }
 
     /// Squared error of each reconstruction, summed over pixels `[M]`, in the units of x; Fig. 7 shows its mean over images.

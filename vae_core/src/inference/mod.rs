@@ -3,6 +3,7 @@
 mod alignment;
 pub mod bits;
 mod bounds;
+pub mod coders;
 mod constant;
 mod denoising;
 mod filters;
