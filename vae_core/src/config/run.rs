@@ -243,7 +243,9 @@ impl RunConfig {
             .latent
             .max(2 * d)
             .max(self.model.encoder.iter().chain(&self.model.decoder).copied().max().unwrap_or(0));
-        let values = self.batch.checked_mul(self.estimator.samples).and_then(|rows| rows.checked_mul(head));
+        let encoded = self.model.posterior.get::<f32>().head(self.model.latent).rows(self.estimator.samples);
+        let rows = self.batch.checked_mul(self.estimator.samples.max(encoded));
+        let values = rows.and_then(|rows| rows.checked_mul(head));
         if values.is_none_or(|v| v > 1 << 31) {
             return Err(Error::config(
                 "batch",
