@@ -158,7 +158,10 @@ impl Table {
         let x = data.truncated(images, 1).train;
         let few = x.prepared(&config.preprocess, 40)?.into_raw_vec_and_offset().0;
         for &n in threads {
-            let bound = || vae_core::train::evaluate(&model, &x, &pre, (config.evaluation, config.model.corruption), (1, n)).map(drop);
+            let bound = || {
+                vae_core::train::evaluate(&model, &x, &pre, (config.evaluation, config.model.corruption), (1, n))
+                    .map(drop)
+            };
             self.work("W4 bound", n, images as f64 * (size(model.encoder()) + size(model.decoder())), bound)?;
             let marginal = || vae_core::inference::marginal::log_marginal(&model, &few, 5000, (1, n)).map(drop);
             self.work("W4 log p(x)", n, 40.0 * 5000.0 * size(model.decoder()), marginal)?;

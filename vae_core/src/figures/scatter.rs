@@ -102,11 +102,16 @@ impl Scatter {
             let (x, side) = if x > left + 0.7 * width { (x - 9.0, HPos::Right) } else { (x + 9.0, HPos::Left) };
             scene.text(label, (x, y - 8.0), theme::LABEL, theme::INK, side);
         }
-        // colours alone do not tell many groups apart: each has its name in its middle
+        // colours alone do not tell many groups apart: each has its name in its middle, if there is room
+        let mut named: Vec<(f64, f64)> = Vec::new();
         for (label, points) in self.groups.iter().filter(|group| !group.1.is_empty()) {
             let n = points.len() as f64;
             let (x, y) = points.iter().fold((0.0, 0.0), |sum, p| (sum.0 + p.0 / n, sum.1 + p.1 / n));
-            scene.text(label, at(x, y), theme::TITLE, theme::INK, HPos::Center);
+            let here = at(x, y);
+            if named.iter().all(|there| (there.0 - here.0).hypot(there.1 - here.1) > 1.2 * theme::TITLE) {
+                scene.text(label, here, theme::TITLE, theme::INK, HPos::Center);
+                named.push(here);
+            }
         }
         let keys = self.groups.iter().enumerate();
         let keys = keys.map(|(k, (label, _))| (Key::Box { colour: self.colour(k) }, label.clone())).collect();
