@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use super::trainer::Trainer;
-use crate::config::RunConfig;
+use crate::config::{Budget, RecordAt, RunConfig};
 use crate::data::dataset::Dataset;
 use crate::{Error, Result};
 
 /// Steps that are timed together.
 const STEPS: usize = 20;
 
-/// Seconds a training step of each configuration takes on one thread: medians over so many rounds, in each of which all have their turn, so
+/// Seconds a training step of each configuration takes on one thread, without the records of a run: medians over so many rounds, in each of which all have their turn, so
 /// that what else the machine does falls on all alike.
 ///
 /// # Errors
@@ -19,7 +19,14 @@ pub fn step_costs(configs: &[RunConfig], data: &Dataset, rounds: usize) -> Resul
     if rounds == 0 {
         return Err(Error::config("rounds", "is 0; measure at least one"));
     }
-    let mut trainers = configs.iter().map(|c| Trainer::new(c, data)?.on_threads(1)).collect::<Result<Vec<_>>>()?;
+    // no bounds on held-out data in between
+    let bare = |c: &RunConfig| RunConfig {
+        record: RecordAt::Samples(u64::MAX),
+        budget: Budget::Samples(u64::MAX / 2),
+        ..c.clone()
+    };
+    let mut trainers =
+        configs.iter().map(|c| Trainer::new(&bare(c), data)?.on_threads(1)).collect::<Result<Vec<_>>>()?;
     let mut taken = vec![Vec::with_capacity(rounds); configs.len()];
     // the first round only fills caches and buffers
     for round in 0..=rounds {
