@@ -61,7 +61,7 @@ fn each() -> Vec<RunConfig> {
     all.push(
         small().prior(Beta { start: Some(1.0), over: 900, ..Beta::symmetric(0.3) }).estimator(A, 1).evaluation(A, 1),
     );
-    all.push(small().posterior(Point { code: Code::Tanh }));
+    all.extend([Code::Tanh, Code::Bits].map(|code| small().posterior(Point { code })));
     all.extend(LikelihoodConfig::all().into_iter().map(|likelihood| small().likelihood(likelihood)));
     for variance in [Variance::Shared, Variance::Fixed { sd: 0.3 }] {
         all.push(small().likelihood(Gaussian { mean: PixelMean::Sigmoid, variance }));

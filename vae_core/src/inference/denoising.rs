@@ -3,12 +3,10 @@
 
 use ndarray::Array2;
 
-use super::generate::slice;
+use super::generate::{array, slice};
 use crate::models::Vae;
-use crate::nn::dense::Input;
-use crate::numeric::LogMeanExp;
-use crate::numeric::real::{LOG_2PI, fill_normals};
-use crate::posteriors::PosteriorConfig;
+use crate::numeric::real::fill_normals;
+use crate::posteriors::{Posterior, PosteriorConfig, SemiImplicit};
 use crate::rng::{Stream, rng};
 use crate::{Error, Result};
 
@@ -39,24 +37,17 @@ impl Vae<f32> {
         self.posterior().get().sample(&slice(heads[0].view()), self.shape(m, 1), &noise, &mut z);
         let (mut log_pz, mut log_px) = (vec![0.0; m], vec![0.0; m]);
         self.prior().get().log_prob(&z, n_z, &mut log_pz);
-        let mut trace = self.decoder().trace(m, false);
         let mut codes = z.clone();
         self.to_codes(&mut codes);
-        self.decoder().forward(self.params(), Input::dense(&codes), &mut trace, m)?;
-        self.likelihood().get().log_prob(&slice(x.view()), trace.head(), self.pixels(1), &mut log_px);
-        let mut sum = 0.0;
-        for (i, z) in z.chunks_exact(n_z).enumerate() {
-            let mut mixture = LogMeanExp::default();
-            for head in &heads {
-                let (mu, log_var) = (head.row(i), &head.row(i).to_vec()[n_z..]);
-                let term = |j: usize| {
-                    let (z, mu, log_var) = (f64::from(z[j]), f64::from(mu[j]), f64::from(log_var[j]));
-                    -0.5 * (LOG_2PI + log_var + (z - mu).powi(2) * (-log_var).exp())
-                };
-                mixture.push((0..n_z).map(term).sum());
-            }
-            sum += f64::from(log_px[i]) + f64::from(log_pz[i]) - mixture.value();
-        }
+        let pixels = self.run_blocks(self.decoder(), &array(m, n_z, codes)?, "z [M, N_z]")?;
+        self.likelihood().get().log_prob(&slice(x.view()), &slice(pixels.view()), self.pixels(1), &mut log_px);
+        // the heads of a datapoint, adjacent, are a mixture as of a semi-implicit posterior: the first has drawn z, all share it
+        let each: Vec<f32> = (0..m).flat_map(|i| heads.iter().flat_map(move |head| head.row(i).to_vec())).collect();
+        let mixture = SemiImplicit { noise: 1, inner: draws as usize - 1 };
+        let mut log_q = vec![0.0; m];
+        mixture.log_prob(&each, self.shape(m, 1), &noise, &z, &mut log_q);
+        let terms = log_px.iter().zip(&log_pz).zip(&log_q);
+        let sum: f64 = terms.map(|((px, pz), q)| f64::from(*px) + f64::from(*pz) - f64::from(*q)).sum();
         Ok(sum / m as f64)
     }
 }

@@ -6,6 +6,7 @@
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use crate::models::Vae;
+use crate::nn::Mlp;
 use crate::nn::dense::Input;
 use crate::rng::{Rng, Stream, rng};
 use crate::{Error, Result};
@@ -95,7 +96,10 @@ impl Vae<f32> {
     fn codes_from(&self, x: &Array2<f32>, head: &Array2<f32>, rng: &mut Rng) -> Result<Array2<f32>> {
         let (at, posterior) = (self.shape(x.nrows(), 1), self.posterior());
         let (mut noise, mut z) = (vec![0.0; at.rows() * self.head().noise], vec![0.0; at.len()]);
-        let with_noise = self.encoder().injection().map(|_| self.head_with_noise(x, rng)).transpose()?;
+        let with_noise = match self.encoder().injection() {
+            Some(_) => Some(self.run_blocks_with(self.encoder(), x, "x [M, D]", Some(&mut *rng))?),
+            None => None,
+        };
         let head = with_noise.as_ref().unwrap_or(head);
         posterior.get().draw(rng, &mut noise);
         posterior.get().sample(&slice(head.view()), at, &noise, &mut z);
@@ -160,32 +164,34 @@ impl Vae<f32> {
     }
 
     /// The head `[M, head]` of an MLP on x, block by block.
-    pub(super) fn run_blocks(&self, mlp: &crate::nn::Mlp, x: &Array2<f32>, what: &'static str) -> Result<Array2<f32>> {
-        let (inputs, outputs) = (mlp.inputs(), mlp.outputs());
+    pub(super) fn run_blocks(&self, mlp: &Mlp, x: &Array2<f32>, what: &'static str) -> Result<Array2<f32>> {
+        self.run_blocks_with(mlp, x, what, None)
+    }
+
+    /// The same with noise beside x, one draw a row, for a network that takes it.
+    fn run_blocks_with(
+        &self,
+        mlp: &Mlp,
+        x: &Array2<f32>,
+        what: &'static str,
+        mut noise: Option<&mut Rng>,
+    ) -> Result<Array2<f32>> {
+        let (inputs, outputs, most) = (mlp.inputs(), mlp.outputs(), BLOCK.min(x.nrows()));
         self.check(inputs, x, what)?;
-        let mut trace = mlp.trace(BLOCK.min(x.nrows()), false);
+        let mut trace = mlp.trace(most, false);
+        if noise.is_some() {
+            trace = mlp.injected(trace, most);
+        }
         let mut head = Vec::with_capacity(x.nrows() * outputs);
         for block in slice(x.view()).chunks(BLOCK * inputs) {
             let rows = block.len() / inputs;
-            mlp.forward(self.params(), Input::dense(block), &mut trace, rows)?;
+            if let Some(rng) = noise.as_deref_mut() {
+                mlp.draw_injection(&mut trace, rows, rng);
+            }
+            mlp.forward_injected(self.params(), Input::dense(block), &mut trace, (rows, 1))?;
             head.extend_from_slice(&trace.head()[..rows * outputs]);
         }
         array(x.nrows(), outputs, head)
-    }
-
-    /// The encoder's head `[M, head]` on x with noise beside it, one draw a row.
-    fn head_with_noise(&self, x: &Array2<f32>, rng: &mut Rng) -> Result<Array2<f32>> {
-        let (d, encoder) = (self.data_width(), self.encoder());
-        let most = BLOCK.min(x.nrows());
-        let mut trace = encoder.injected(encoder.trace(most, false), most);
-        let mut head = Vec::with_capacity(x.nrows() * encoder.outputs());
-        for block in slice(x.view()).chunks(BLOCK * d) {
-            let rows = block.len() / d;
-            encoder.draw_injection(&mut trace, rows, rng);
-            encoder.forward_injected(self.params(), Input::dense(block), &mut trace, (rows, 1))?;
-            head.extend_from_slice(&trace.head()[..rows * encoder.outputs()]);
-        }
-        array(x.nrows(), encoder.outputs(), head)
     }
 
     pub(super) fn check(&self, width: usize, x: &Array2<f32>, what: &'static str) -> Result<()> {
@@ -207,7 +213,7 @@ pub(super) fn slice(x: ArrayView2<'_, f32>) -> std::borrow::Cow<'_, [f32]> {
     }
 }
 
-fn array(rows: usize, cols: usize, values: Vec<f32>) -> Result<Array2<f32>> {
+pub(super) fn array(rows: usize, cols: usize, values: Vec<f32>) -> Result<Array2<f32>> {
     Array2::from_shape_vec((rows, cols), values).map_err(|e| Error::Shape {
         what: "matrix",
         expected: format!("[{rows}, {cols}]"),

@@ -210,15 +210,13 @@ impl<F: Real> Vae<F> {
                 config.init.fill(&mut params[layer.weight()], layer.inputs, outputs, &mut rng);
             }
         }
-        if let Some(plane) = gaussian
-            .as_mut()
-            .filter(|_| config.weights.gaussian().is_some_and(|q| q.sampling == Sampling::AuthorsNever))
-        {
-            plane.drawn = params[..plane.rho].iter().map(|p| p.f64()).collect();
-        }
         if let Some(noise) = encoder.injection() {
             let mut rng = rng(seed, Stream::Init, noise.weight().start as u64);
             config.init.fill(&mut params[noise.weight()], noise.inputs, noise.outputs, &mut rng);
+        }
+        let keeps = config.weights.gaussian().is_some_and(|q| q.sampling == Sampling::AuthorsNever);
+        if let (true, Some(plane)) = (keeps, &mut gaussian) {
+            plane.drawn = params[..plane.rho].iter().map(|p| p.f64()).collect();
         }
         let shared = shared.map(|(place, _)| place);
         Ok(Self { config: config.clone(), d, encoder, decoder, shared, gaussian, layout, params })
@@ -236,7 +234,8 @@ impl<F: Real> Vae<F> {
         let config = ModelConfig { weights: WeightsConfig::Point, ..self.config.clone() };
         let mut layout = self.layout.clone();
         layout.truncate(theta.len());
-        Self { config, layout, params: theta, gaussian: None, ..self.clone() }
+        let (encoder, decoder) = (self.encoder.clone(), self.decoder.clone());
+        Self { config, d: self.d, encoder, decoder, shared: self.shared, gaussian: None, layout, params: theta }
     }
 
     /// The configuration.

@@ -5,6 +5,7 @@ use super::mlp::Mlp;
 use super::params::Layout;
 use super::trace::{Injected, Trace};
 use crate::Result;
+use crate::numeric::real::fill_normals;
 use crate::numeric::{Real, vmath};
 use crate::rng::Rng;
 
@@ -34,7 +35,7 @@ impl Mlp {
     /// Draws ψ ~ N(0, I) for so many rows.
     pub fn draw_injection<F: Real>(&self, trace: &mut Trace<F>, rows: usize, rng: &mut Rng) {
         if let (Some(injection), Some(injected)) = (&self.injection, &mut trace.injected) {
-            crate::numeric::real::fill_normals(&mut injected.psi[..rows * injection.inputs], rng);
+            fill_normals(&mut injected.psi[..rows * injection.inputs], rng);
         }
     }
 

@@ -105,6 +105,6 @@ impl<F: Real> Posterior<F> for DiagonalGaussian {
 
 /// σ = exp(½ log σ²).
 #[inline(always)]
-fn sigma<F: Real>(log_var: F) -> F {
+pub(super) fn sigma<F: Real>(log_var: F) -> F {
     (F::of(0.5) * log_var).exp_v()
 }

@@ -28,7 +28,7 @@ pub fn closed_kl<F: Real>(q: &PosteriorConfig, p: &PriorConfig) -> Option<Arc<dy
             Some(Arc::new(GaussianLaplace { scale: p.scale }))
         }
         (PosteriorConfig::NoisyPoint(q), PriorConfig::StandardNormal) => Some(Arc::new(NoisyPointNormal(*q))),
-        (PosteriorConfig::Point(_) | PosteriorConfig::StraightThrough, _) => Some(Arc::new(LeftOut)),
+        (PosteriorConfig::Point(_), _) => Some(Arc::new(LeftOut)),
         #[allow(unreachable_patterns)] // as long as there are few
         _ => None,
     }

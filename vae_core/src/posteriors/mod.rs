@@ -7,7 +7,6 @@ mod noisy_point;
 mod point;
 mod posterior;
 mod semi_implicit;
-mod straight_through;
 
 pub use kl::{ClosedKl, closed_kl};
 pub use kumaraswamy::kumaraswamy_beta_divergence;
@@ -27,7 +26,6 @@ choices! {
         point::Point(Point),
         noisy_point::NoisyPoint(NoisyPoint),
         kumaraswamy::Kumaraswamy,
-        straight_through::StraightThrough,
         semi_implicit::SemiImplicit(SemiImplicit),
     }
 }

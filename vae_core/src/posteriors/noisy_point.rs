@@ -15,6 +15,7 @@ use crate::Result;
 use crate::choices::positive;
 use crate::numeric::real::LOG_2PI;
 use crate::numeric::{Real, vmath};
+use crate::priors::Support;
 
 /// A Gaussian of fixed spread about a code.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,14 @@ impl<F: Real> Posterior<F> for NoisyPoint {
 
     fn head(&self, n_z: usize) -> Head {
         Head::plain(n_z, n_z, n_z)
+    }
+
+    fn lives_on(&self, support: Support) -> bool {
+        self.code.lives_on(support)
+    }
+
+    fn has_derivative(&self) -> bool {
+        self.code.has_derivative()
     }
 
     fn sample(&self, head: &[F], Shape { l, n_z: n, .. }: Shape, eps: &[F], z: &mut [F]) {

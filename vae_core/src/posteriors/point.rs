@@ -1,4 +1,4 @@
-//! All of q(z | x) in one point: the code of a plain autoencoder (section 5). z = a, or z = tanh a, of the encoder's head a.
+//! All of q(z | x) in one point: the code of a plain autoencoder (section 5). z = a, z = tanh a, or bits, of the encoder's head a.
 //!
 //! It has no density, so only L^B fits it, whose KL term is left out: the divergence of a point from any prior is infinite, whatever the
 //! encoder does. With a Gaussian likelihood of fixed variance the objective is the squared error. What is reported is then no bound.
@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::posterior::{Head, Posterior, Shape};
 use crate::numeric::{Real, vmath};
+use crate::priors::Support;
 
 /// How the code leaves the encoder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub enum Code {
     Linear,
     /// Through tanh, as the report's authors ran it.
     Tanh,
+    /// Bits: 1 where it is positive, else 0. A step has no derivative; on the way back it is taken for the clipped line between −1 and 1
+    /// (straight-through, Hinton 2012; Bengio et al. 2013), which is not the derivative of anything.
+    Bits,
 }
 
 /// A point.
@@ -31,19 +35,33 @@ impl Code {
     /// The code of the head a, both of one datapoint or of many.
     pub(super) fn of<F: Real>(self, head: &[F], code: &mut [F]) {
         code.copy_from_slice(head);
-        if self == Self::Tanh {
-            vmath::map(code, |a| a.tanh_v());
+        match self {
+            Self::Linear => {}
+            Self::Tanh => vmath::map(code, |a| a.tanh_v()),
+            Self::Bits => vmath::map(code, |a| if a > F::zero() { F::one() } else { F::zero() }),
         }
     }
 
     /// From ∂/∂code to ∂/∂a, in place.
     pub(super) fn back<F: Real>(self, head: &[F], d: &mut [F]) {
-        if self == Self::Tanh {
-            vmath::zip(d, head, |d, a| {
+        match self {
+            Self::Linear => {}
+            Self::Tanh => vmath::zip(d, head, |d, a| {
                 let c = a.tanh_v();
                 d * (F::one() - c * c)
-            });
+            }),
+            Self::Bits => vmath::zip(d, head, |d, a| if a.abs() <= F::one() { d * F::of(0.5) } else { F::zero() }),
         }
+    }
+
+    /// Whether it can be a code that lives there: bits are no logits.
+    pub(super) fn lives_on(self, support: Support) -> bool {
+        self != Self::Bits || support == Support::Real
+    }
+
+    /// Whether it is differentiable in the head.
+    pub(super) fn has_derivative(self) -> bool {
+        self != Self::Bits
     }
 }
 
@@ -52,8 +70,16 @@ impl<F: Real> Posterior<F> for Point {
         Head::plain(n_z, n_z, 0)
     }
 
+    fn lives_on(&self, support: Support) -> bool {
+        self.code.lives_on(support)
+    }
+
     fn has_density(&self) -> bool {
         false
+    }
+
+    fn has_derivative(&self) -> bool {
+        self.code.has_derivative()
     }
 
     fn draw(&self, _: &mut crate::rng::Rng, _: &mut [F]) {}
@@ -93,5 +119,21 @@ impl<F: Real> Posterior<F> for Point {
 
     fn log_variance(&self, _: &[F], _: usize, log_variance: &mut [F]) {
         log_variance.fill(F::neg_infinity());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_pass_the_gradient_near_their_threshold() {
+        let (head, at) = ([-2.0f64, -0.5, 0.5, 2.0], Shape { m: 1, l: 2, n_z: 4 });
+        let bits = Point { code: Code::Bits };
+        let (mut z, mut d_head) = ([f64::NAN; 8], [f64::NAN; 4]);
+        bits.sample(&head, at, &[], &mut z);
+        assert_eq!(z, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
+        bits.backward(&head, at, &[], &[1.0, 2.0, 3.0, 4.0, 0.0, 2.0, -1.0, 0.0], None, &mut d_head);
+        assert_eq!(d_head, [0.0, 2.0, 1.0, 0.0]);
     }
 }

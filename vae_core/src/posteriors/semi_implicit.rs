@@ -14,9 +14,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::diagonal_gaussian::{DiagonalGaussian, sigma};
 use super::posterior::{Head, Posterior, Shape};
 use crate::numeric::real::LOG_2PI;
-use crate::numeric::{Real, vmath};
+use crate::numeric::{LogMeanExp, Real, vmath};
 use crate::{Error, Result};
 
 /// A Gaussian whose parameters are random.
@@ -63,16 +64,15 @@ impl<'a, F: Real> Mixture<'a, F> {
         -0.5 * (LOG_2PI * self.z.len() as f64 + sum.f64())
     }
 
-    /// log q̂, and the largest of the log-densities.
-    fn log_q(&self) -> (f64, f64) {
-        let most = self.components().map(|row| self.log_component(row)).fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = self.components().map(|row| (self.log_component(row) - most).exp()).sum();
-        (most + (sum / (self.shared.len() + 1) as f64).ln(), most)
+    fn log_q(&self) -> f64 {
+        let mut mean = LogMeanExp::default();
+        self.components().for_each(|row| mean.push(self.log_component(row)));
+        mean.value()
     }
 
     /// Rows with their shares r_k.
     fn shares(&self) -> impl Iterator<Item = (usize, F)> {
-        let log_sum = self.log_q().0 + ((self.shared.len() + 1) as f64).ln();
+        let log_sum = self.log_q() + ((self.shared.len() + 1) as f64).ln();
         self.components().map(move |row| (row, F::of((self.log_component(row) - log_sum).exp())))
     }
 
@@ -127,7 +127,7 @@ fn sample_into<F: Real>(head: &[F], at: Shape, eps: &[F], z: &mut [F]) {
         let first = (row / at.l * each + row % at.l) * 2 * n;
         let (mu, log_var) = head[first..first + 2 * n].split_at(n);
         for j in 0..n {
-            z[j] = mu[j] + (F::of(0.5) * log_var[j]).exp_v() * eps[j];
+            z[j] = mu[j] + sigma(log_var[j]) * eps[j];
         }
     }
 }
@@ -150,7 +150,7 @@ impl<F: Real> Posterior<F> for SemiImplicit {
     }
 
     fn log_prob(&self, head: &[F], at: Shape, _eps: &[F], z: &[F], log_q: &mut [F]) {
-        mixtures(head, at, z).for_each(|(row, _, mixture)| log_q[row] = F::of(mixture.log_q().0));
+        mixtures(head, at, z).for_each(|(row, _, mixture)| log_q[row] = F::of(mixture.log_q()));
     }
 
     fn add_path(&self, head: &[F], at: Shape, _eps: &[F], z: &[F], weights: &[F], dz: &mut [F]) {
@@ -168,7 +168,7 @@ impl<F: Real> Posterior<F> for SemiImplicit {
             let (d_mu, d_log_var) = d_head[first..first + 2 * n].split_at_mut(n);
             for j in 0..n {
                 d_mu[j] += dz[j];
-                d_log_var[j] += dz[j] * F::of(0.5) * (F::of(0.5) * log_var[j]).exp_v() * eps[j];
+                d_log_var[j] += dz[j] * F::of(0.5) * sigma(log_var[j]) * eps[j];
             }
         }
         let Some(score) = score else { return };
@@ -190,15 +190,11 @@ impl<F: Real> Posterior<F> for SemiImplicit {
 
     /// The mean at ψ = 0.
     fn centre(&self, head: &[F], n_z: usize, centre: &mut [F]) {
-        for (head, centre) in head.chunks_exact(2 * n_z).zip(centre.chunks_exact_mut(n_z)) {
-            centre.copy_from_slice(&head[..n_z]);
-        }
+        DiagonalGaussian.centre(head, n_z, centre);
     }
 
     /// Of the component at ψ = 0.
     fn log_variance(&self, head: &[F], n_z: usize, log_variance: &mut [F]) {
-        for (head, log_variance) in head.chunks_exact(2 * n_z).zip(log_variance.chunks_exact_mut(n_z)) {
-            log_variance.copy_from_slice(&head[n_z..]);
-        }
+        DiagonalGaussian.log_variance(head, n_z, log_variance);
     }
 }

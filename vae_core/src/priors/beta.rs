@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{Beta as StatrsBeta, ContinuousCDF};
 use statrs::function::beta::ln_beta;
 
-use super::PriorConfig;
 use super::prior::{Prior, Support, add_slopes, sum_log_prob};
+use super::{PriorConfig, anneal};
+use crate::Result;
 use crate::choices::positive;
 use crate::numeric::Real;
 use crate::numeric::real::{sigmoid, softplus};
 use crate::rng::Rng;
-use crate::{Error, Result};
 
 /// Independent Beta coordinates.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,10 +56,7 @@ impl<F: Real> Prior<F> for Beta {
     fn validate(&self) -> Result<()> {
         positive("model.prior.alpha", self.alpha)?;
         positive("model.prior.beta", self.beta)?;
-        if self.start.is_none() != (self.over == 0) {
-            return Err(Error::config("model.prior.start", "goes with `over`, a number of samples: give both or none"));
-        }
-        self.start.map_or(Ok(()), |start| positive("model.prior.start", start))
+        anneal::check(self.start, self.over)
     }
 
     fn support(&self) -> Support {
@@ -68,8 +65,7 @@ impl<F: Real> Prior<F> for Beta {
 
     fn at(&self, samples: u64) -> Option<PriorConfig> {
         let start = self.start?;
-        let share = (samples as f64 / self.over as f64).min(1.0);
-        let of = |end: f64| start * (end / start).powf(share);
+        let of = |end: f64| anneal::at(start, end, self.over, samples);
         Some(Self { alpha: of(self.alpha), beta: of(self.beta), start: None, over: 0 }.into())
     }
 

@@ -8,13 +8,13 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::PriorConfig;
 use super::prior::{Prior, add_slopes, sum_log_prob};
+use super::{PriorConfig, anneal};
+use crate::Result;
 use crate::choices::positive;
 use crate::numeric::Real;
 use crate::numeric::real::{LOG_2PI, sigmoid, softplus};
 use crate::rng::Rng;
-use crate::{Error, Result};
 
 /// Two Gaussians a dimension, about 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,16 +40,12 @@ impl Default for GaussianPair {
 impl<F: Real> Prior<F> for GaussianPair {
     fn validate(&self) -> Result<()> {
         positive("model.prior.sd", self.sd)?;
-        if self.start.is_none() != (self.over == 0) {
-            return Err(Error::config("model.prior.start", "goes with `over`, a number of samples: give both or none"));
-        }
-        self.start.map_or(Ok(()), |start| positive("model.prior.start", start))
+        anneal::check(self.start, self.over)
     }
 
     fn at(&self, samples: u64) -> Option<PriorConfig> {
         let start = self.start?;
-        let share = (samples as f64 / self.over as f64).min(1.0);
-        let sd = start * (self.sd / start).powf(share);
+        let sd = anneal::at(start, self.sd, self.over, samples);
         Some(Self { sd, start: None, over: 0 }.into())
     }
 

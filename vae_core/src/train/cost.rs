@@ -5,13 +5,27 @@ use std::time::Instant;
 use super::trainer::Trainer;
 use crate::config::{Budget, RecordAt, RunConfig};
 use crate::data::dataset::Dataset;
+use crate::nn::Mlp;
+use crate::nn::dense::Dense;
 use crate::{Error, Result};
+
+impl Trainer {
+    /// Floating-point operations of the dense products of an update, per training sample: two for each multiply-add,
+    /// forward, for the weights' gradient, and for the inputs' gradient, which the first layer does not need.
+    pub fn flop_per_sample(&self) -> f64 {
+        let size = |l: &Dense| (l.inputs * l.outputs) as f64;
+        let passes = |mlp: &Mlp| 3.0 * mlp.layers().iter().map(size).sum::<f64>();
+        let (encoder, decoder) = (self.model().encoder(), self.model().decoder());
+        let spared = encoder.layers().first().map_or(0.0, size);
+        2.0 * (passes(encoder) - spared + self.config().estimator.samples as f64 * passes(decoder))
+    }
+}
 
 /// Steps that are timed together.
 const STEPS: usize = 20;
 
-/// Seconds a training step of each configuration takes on one thread, without the records of a run: medians over so many rounds, in each of which all have their turn, so
-/// that what else the machine does falls on all alike.
+/// Seconds a training step of each configuration takes on one thread, without the records of a run: medians over so many rounds, in each of
+/// which all have their turn, so that what else the machine does falls on all alike.
 ///
 /// # Errors
 /// [`Error::Config`] for no rounds; otherwise as [`Trainer::new`] and [`Trainer::step`].

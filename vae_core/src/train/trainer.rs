@@ -16,8 +16,6 @@ use crate::data::dataset::{Dataset, Images};
 use crate::data::preprocess::Preprocessor;
 use crate::estimators::{Bound, Estimator};
 use crate::models::Vae;
-use crate::nn::Mlp;
-use crate::nn::dense::Dense;
 use crate::numeric::isa;
 use crate::optim::Optimiser;
 use crate::rng::{Stream, rng};
@@ -137,8 +135,7 @@ impl Trainer {
         let n = data.train.len();
         let model = Vae::new(&config.model, data.dim(), config.seed)?;
         let batches = Batches::new(n, config.batch, config.batches, config.seed)?;
-        let ws = Workspace::new(&model, &config.estimator, config.batch, true)?;
-        let ws = ws.in_precision(config.precision).with_datapoints(n);
+        let ws = workspace(config, &model, n)?;
         let corrupted = if config.model.corruption.get::<f32>().is_none() { 0 } else { config.batch * data.dim() };
         let window = vec![[0.0; 3]; batches.batches_per_epoch() as usize];
         let mut trainer = Self {
@@ -178,10 +175,8 @@ impl Trainer {
     pub fn on_threads(mut self, threads: usize) -> Result<Self> {
         self.pool = threads::pool(threads)?;
         self.threads = threads;
-        let (model, estimator) = (&self.model, &self.config.estimator);
-        let ws = Workspace::new(model, estimator, self.config.batch, true)?;
-        self.ws = ws.in_precision(self.config.precision).with_datapoints(self.n).on_threads(threads);
-        self.ascent = Ascent::new(model, &self.ws, threads);
+        self.ws = workspace(&self.config, &self.model, self.n)?.on_threads(threads);
+        self.ascent = Ascent::new(&self.model, &self.ws, threads);
         Ok(self)
     }
 
@@ -368,16 +363,6 @@ impl Trainer {
         due.take(100_001).count() as u64
     }
 
-    /// Floating-point operations of the dense products of an update, per training sample: two for each multiply-add,
-    /// forward, for the weights' gradient, and for the inputs' gradient, which the first layer does not need.
-    pub fn flop_per_sample(&self) -> f64 {
-        let size = |l: &Dense| (l.inputs * l.outputs) as f64;
-        let passes = |mlp: &Mlp| 3.0 * mlp.layers().iter().map(size).sum::<f64>();
-        let (encoder, decoder) = (self.model.encoder(), self.model.decoder());
-        let spared = encoder.layers().first().map_or(0.0, size);
-        2.0 * (passes(encoder) - spared + self.config.estimator.samples as f64 * passes(decoder))
-    }
-
     /// Seconds spent in updates and records so far, before a checkpoint included.
     pub fn seconds(&self) -> f64 {
         self.seconds
@@ -400,4 +385,10 @@ impl Trainer {
     pub(super) fn window(&self) -> &[Parts] {
         &self.window
     }
+}
+
+/// The buffers of a step, for N datapoints.
+fn workspace(config: &RunConfig, model: &Vae<f32>, n: usize) -> Result<Workspace<f32>> {
+    let ws = Workspace::new(model, &config.estimator, config.batch, true)?;
+    Ok(ws.in_precision(config.precision).with_datapoints(n))
 }
