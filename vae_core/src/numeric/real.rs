@@ -253,7 +253,8 @@ pub fn relu<F: Real>(x: F) -> F {
 #[inline(always)]
 pub fn softplus<F: Real>(x: F) -> F {
     let t = (-x.abs()).exp_negative_v();
-    if x.is_nan() { x } else { relu(x) + t.ln_1p_v() }
+    let positive = if x < F::zero() { F::zero() } else { x }; // and NaN, without a branch
+    positive + t.ln_1p_v()
 }
 
 /// The logistic function 1 / (1 + e⁻ˣ).

@@ -38,7 +38,8 @@ impl Form {
         }
     }
 
-    /// `y ← f(y, σ, dσ/dρ)`; the slices have the same length. The form is asked once, so that the loop becomes vector code.
+    /// `y ← f(y, σ, dσ/dρ)`; the slices have the same length. The form is asked once, so that the loop becomes vector code; for
+    /// the same reason `f` owns what it captures.
     #[inline(always)]
     pub fn zip<F: Real>(self, y: &mut [F], rho: &[F], f: impl Fn(F, F, F) -> F) {
         match self {
@@ -46,7 +47,7 @@ impl Form {
                 y,
                 rho,
                 #[inline(always)]
-                |y, rho| {
+                move |y, rho| {
                     let (sd, slope) = of_softplus(rho);
                     f(y, sd, slope)
                 },
@@ -55,7 +56,7 @@ impl Form {
                 y,
                 rho,
                 #[inline(always)]
-                |y, rho| {
+                move |y, rho| {
                     let (sd, slope) = of_log_variance(rho);
                     f(y, sd, slope)
                 },

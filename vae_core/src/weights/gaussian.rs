@@ -129,20 +129,20 @@ impl<F: Real> WeightPosterior<F> for Gaussian {
                 g_rho,
                 rho,
                 #[inline(always)]
-                |g, sd, _| g * (of_variance * sd + of_sd),
+                move |g, sd, _| g * (of_variance * sd + of_sd),
             );
             self.prior.get().finish(form, planes, g, g_rho, c);
-            vmath::map(g, |g| scale * g);
-            vmath::map(g_rho, |g| scale * g);
+            vmath::map(g, move |g| scale * g);
+            vmath::map(g_rho, move |g| scale * g);
             return;
         };
         let precision = F::of(1.0 / variance);
-        vmath::zip(g, centre, |g, mu| scale * (g - c * precision * mu));
+        vmath::zip(g, centre, move |g, mu| scale * (g - c * precision * mu));
         form.zip(
             g_rho,
             rho,
             #[inline(always)]
-            |g, sd, slope| scale * ((g * (of_variance * sd + of_sd) - c * (precision * sd - one / sd)) * slope),
+            move |g, sd, slope| scale * ((g * (of_variance * sd + of_sd) - c * (precision * sd - one / sd)) * slope),
         );
     }
 }

@@ -14,6 +14,9 @@ use crate::numeric::real::{LOG_2PI, sigmoid, softplus};
 use crate::numeric::{Real, vmath};
 use crate::{Error, Result};
 
+/// Weights whose gradients are computed together, in the first-level cache.
+const PIECE: usize = 1 << 10;
+
 /// A mixture of two Gaussians about 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,13 +75,33 @@ impl<F: Real> Hyperprior<F> for ScaleMixture {
     fn finish(&self, form: Form, planes: Planes<'_, F>, g: &mut [F], g_rho: &mut [F], c: F) {
         let (constant, factor) = self.odds::<F>();
         let (wide, narrow) = (F::of(self.wide.powi(-2)), F::of(self.narrow.powi(-2)));
-        for (k, (g, g_rho)) in g.iter_mut().zip(g_rho).enumerate() {
-            let (mu, zeta, (sd, slope)) = (planes.centre[k], planes.zeta[k], form.sd(planes.rho[k]));
-            let theta = mu + sd * zeta;
-            let share = sigmoid(constant + factor * theta * theta);
-            let score = -theta * (share * wide + (F::one() - share) * narrow);
-            *g += c * score;
-            *g_rho = (*g_rho + c * (zeta * score + F::one() / sd)) * slope;
+        let mut buffers = [[F::zero(); PIECE]; 2];
+        for first in (0..g.len()).step_by(PIECE) {
+            let range = first..(first + PIECE).min(g.len());
+            let [theta, score] = buffers.each_mut().map(|buffer| &mut buffer[..range.len()]);
+            let (rho, zeta) = (&planes.rho[range.clone()], &planes.zeta[range.clone()]);
+            let (g, g_rho) = (&mut g[range.clone()], &mut g_rho[range.clone()]);
+            theta.copy_from_slice(zeta);
+            form.zip(
+                theta,
+                rho,
+                #[inline(always)]
+                |zeta, sd, _| sd * zeta,
+            );
+            vmath::zip(theta, &planes.centre[range], |deviation, mu| mu + deviation);
+            vmath::zip(score, theta, move |_, theta| {
+                let share = sigmoid(constant + factor * theta * theta);
+                -theta * (share * wide + (F::one() - share) * narrow)
+            });
+            vmath::zip(g, score, move |g, score| g + c * score);
+            vmath::zip(score, zeta, |score, zeta| zeta * score);
+            vmath::zip(g_rho, score, move |g, score| g + c * score);
+            form.zip(
+                g_rho,
+                rho,
+                #[inline(always)]
+                move |g, sd, slope| (g + c * (F::one() / sd)) * slope,
+            );
         }
     }
 }
