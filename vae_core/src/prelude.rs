@@ -17,11 +17,12 @@ pub use crate::figures::{
 };
 pub use crate::inference::latent::{chance_in_plane, class_at_origin, direction_in_plane, left_right_asymmetry};
 pub use crate::inference::{
-    Alignment, Decode, GradientMoments, WEIGHT_SAMPLES, align, bits, coders, constant_pixels_bound, spectral_centroid,
+    Alignment, Decode, GradientMoments, GridPosteriors, WEIGHT_SAMPLES, align, bits, coders, constant_pixels_bound,
+    spectral_centroid,
 };
 pub use crate::likelihoods::{LikelihoodConfig, PixelMean, Variance};
 pub use crate::live::{Display, Progress, Screen, Training, results, run, run_all};
-pub use crate::models::{ModelConfig, Vae, pca};
+pub use crate::models::{Learned, ModelConfig, Vae, pca};
 pub use crate::nn::{Activation, Init};
 pub use crate::numeric::Precision;
 pub use crate::optim::{EpsilonPlace, OptimiserConfig, Schedule};

@@ -9,6 +9,9 @@ use common::{bits, small};
 use safetensors::tensor::{Dtype, TensorView};
 use vae_core::Error;
 use vae_core::config::{Budget, Origin, RunConfig};
+use vae_core::estimators;
+use vae_core::models::Learned;
+use vae_core::posteriors::SemiImplicit;
 use vae_core::runs::RunStore;
 use vae_core::train::{Trainer, checkpoint};
 
@@ -146,4 +149,31 @@ fn wrong_weights_are_refused_by_the_name_of_the_tensor() {
     let error = Trainer::new(&small().warm_start(Origin::file(&path).unwrap()), &data).unwrap_err();
     assert!(matches!(error, Error::Checkpoint { .. }) && !error.to_string().contains("delete"), "{error}");
     assert!(matches!(Origin::file(folder.path().join("none")), Err(Error::Io { .. })));
+}
+
+#[test]
+fn a_decoder_goes_on_with_another_encoder_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RunStore::at(folder.path());
+    let first = store.run(&small()).unwrap();
+    let mut config = small().seed(3).warm_start(Origin::decoder_of(&first)).learned(Learned::Encoder);
+    config =
+        config.posterior(SemiImplicit { noise: 2, inner: 3 }).estimator(estimators::A, 1).evaluation(estimators::A, 1);
+    config.model.encoder = vec![7, 4];
+    let second = store.run(&config).unwrap();
+    let of = |run: &vae_core::runs::Run, name: &str| {
+        run.model.params()[run.model.layout().get(name).unwrap().range()].to_vec()
+    };
+    for name in ["decoder.0.weight", "decoder.0.bias", "likelihood.weight", "likelihood.bias"] {
+        assert_eq!(of(&first, name), of(&second, name), "{name}");
+    }
+    let drawn = vae_core::models::Vae::<f32>::new(&config.model, 36, 3).unwrap();
+    for name in ["encoder.0.weight", "encoder.noise.weight", "posterior.weight"] {
+        assert_ne!(drawn.params()[drawn.layout().get(name).unwrap().range()], of(&second, name)[..], "{name}");
+    }
+    let wrong = small().latent(3).warm_start(Origin::decoder_of(&first));
+    assert!(store.run(&wrong).unwrap_err().to_string().contains("decoder.0.weight"));
+    let only = store.run(&small().warm_start(Origin::run(&first)).learned(Learned::Decoder)).unwrap();
+    assert_eq!(of(&first, "encoder.0.weight"), of(&only, "encoder.0.weight"));
+    assert_ne!(of(&first, "decoder.0.weight"), of(&only, "decoder.0.weight"));
 }

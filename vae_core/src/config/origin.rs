@@ -13,6 +13,8 @@ use crate::{Error, Result};
 pub enum Origin {
     /// The final weights of the run with this [hash](super::RunConfig::hash), in the same store.
     Run(String),
+    /// Only the decoder's, of the run with this hash, and its likelihood's; the encoder, which may be another, is drawn by the seed.
+    Decoder(String),
     /// Those of a safetensors file with the names, shapes and `f32` values of
     /// [`Run::export_parameters`](crate::runs::Run::export_parameters).
     File {
@@ -27,7 +29,7 @@ impl PartialEq for Origin {
     /// Whether the weights are the same, wherever their file lies.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Run(a), Self::Run(b)) => a == b,
+            (Self::Run(a), Self::Run(b)) | (Self::Decoder(a), Self::Decoder(b)) => a == b,
             (Self::File { sha256: a, .. }, Self::File { sha256: b, .. }) => a == b,
             _ => false,
         }
@@ -53,7 +55,7 @@ impl Origin {
     /// [`Error::Config`] if it is none.
     pub fn validate(&self) -> Result<()> {
         let (hash, digits) = match self {
-            Self::Run(hash) => (hash, 16),
+            Self::Run(hash) | Self::Decoder(hash) => (hash, 16),
             Self::File { sha256, .. } => (sha256, 64),
         };
         if hash.len() == digits && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {

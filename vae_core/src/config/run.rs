@@ -15,7 +15,7 @@ use crate::data::files::sha256_hex;
 use crate::data::preprocess::{Preprocess, Scale};
 use crate::estimators::{Estimator, Form, KlWeight};
 use crate::likelihoods::{LikelihoodConfig, PixelMean};
-use crate::models::ModelConfig;
+use crate::models::{Learned, ModelConfig};
 use crate::numeric::Precision;
 use crate::optim::{OptimiserConfig, Schedule};
 use crate::posteriors::PosteriorConfig;
@@ -66,6 +66,9 @@ pub struct RunConfig {
     /// How the level of the model's corruption changes over the budget.
     #[serde(default, skip_serializing_if = "is_default")]
     pub noise_schedule: NoiseSchedule,
+    /// Which networks learn.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub learned: Learned,
     /// The weights that it begins with; if `None`, the seed draws them as the model's `init` says. Not written down where it is
     /// the default, as the precision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,6 +120,7 @@ impl RunConfig {
             precision: Precision::F32,
             kl_weight: KlWeight::default(),
             noise_schedule: NoiseSchedule::default(),
+            learned: Learned::default(),
             start: None,
         }
     }
@@ -205,7 +209,14 @@ impl RunConfig {
         self
     }
 
-    /// The same, beginning with given weights: `Origin::run(&run)` or `Origin::file(path)?`.
+    /// The same, in which only these networks learn.
+    #[must_use]
+    pub fn learned(mut self, learned: Learned) -> Self {
+        self.learned = learned;
+        self
+    }
+
+    /// The same, beginning with given weights: `Origin::run(&run)`, `Origin::decoder_of(&run)` or `Origin::file(path)?`.
     #[must_use]
     pub fn warm_start(mut self, origin: Origin) -> Self {
         self.start = Some(origin);

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::choices::is_default;
+use crate::choices::{is_default, positive};
 use crate::corruption::CorruptionConfig;
 use crate::likelihoods::{LikelihoodConfig, Pixels};
 use crate::nn::dense::Dense;
@@ -45,6 +45,9 @@ pub struct ModelConfig {
     /// q(z | x).
     #[serde(default, skip_serializing_if = "is_default")]
     pub posterior: PosteriorConfig,
+    /// σ of q(z | x) at the start, where the posterior has a log σ²; 1 if none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub posterior_sd: Option<f64>,
     /// What happens to x before the encoder sees it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub corruption: CorruptionConfig,
@@ -65,6 +68,7 @@ impl Default for ModelConfig {
             init: Init::Normal { std: 0.01 },
             prior: PriorConfig::default(),
             posterior: PosteriorConfig::default(),
+            posterior_sd: None,
             corruption: CorruptionConfig::default(),
             weights: WeightsConfig::default(),
         }
@@ -105,6 +109,13 @@ impl ModelConfig {
             let (p, q) = (self.prior.name(), self.posterior.name());
             let reason = format!("is {q}, which cannot live where the prior {p} does: {:?}", prior.support());
             return Err(Error::config("model.posterior", reason));
+        }
+        if let Some(sd) = self.posterior_sd {
+            positive("model.posterior_sd", sd)?;
+            if posterior.log_variance_places(self.latent).is_none() {
+                let reason = format!("is given, but {} has no log σ² to start from it", self.posterior.name());
+                return Err(Error::config("model.posterior_sd", reason));
+            }
         }
         let of_encoder = self.weights.gaussian().is_some_and(|q| q.networks == Networks::Both);
         if of_encoder && self.posterior.get::<f32>().head(1).injected > 0 {
@@ -209,6 +220,10 @@ impl<F: Real> Vae<F> {
                 let mut rng = rng(seed, Stream::Init, layer.weight().start as u64);
                 config.init.fill(&mut params[layer.weight()], layer.inputs, outputs, &mut rng);
             }
+        }
+        let log_variances = config.posterior.get::<F>().log_variance_places(n_z);
+        if let (Some(sd), Some(places), Some(head)) = (config.posterior_sd, log_variances, encoder.layers().last()) {
+            params[head.bias()][places].fill(F::of(2.0 * sd.ln()));
         }
         if let Some(noise) = encoder.injection() {
             let mut rng = rng(seed, Stream::Init, noise.weight().start as u64);

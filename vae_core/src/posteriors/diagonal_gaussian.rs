@@ -21,6 +21,10 @@ impl<F: Real> Posterior<F> for DiagonalGaussian {
         Head::plain(2 * n_z, n_z, n_z)
     }
 
+    fn log_variance_places(&self, n_z: usize) -> Option<std::ops::Range<usize>> {
+        Some(n_z..2 * n_z)
+    }
+
     fn sample(&self, head: &[F], Shape { l, n_z: n, .. }: Shape, eps: &[F], z: &mut [F]) {
         for (head, (eps, z)) in head.chunks_exact(2 * n).zip(eps.chunks_exact(l * n).zip(z.chunks_exact_mut(l * n))) {
             let (mu, log_var) = head.split_at(n);

@@ -1,5 +1,7 @@
 //! What the recognition model says of z: q(z | x), and its reparameterisation.
 
+use std::ops::Range;
+
 use crate::Result;
 use crate::numeric::Real;
 use crate::numeric::real::fill_normals;
@@ -74,6 +76,11 @@ pub trait Posterior<F: Real>: std::fmt::Debug + Send + Sync {
 
     /// Widths, for N_z latent dimensions.
     fn head(&self, n_z: usize) -> Head;
+
+    /// Where a row of the head holds log σ² of N_z dimensions, if it does.
+    fn log_variance_places(&self, _n_z: usize) -> Option<Range<usize>> {
+        None
+    }
 
     /// Whether it can be one of z that live there. Of (0, 1) it is one of y = logit z: a Gaussian is then a logit-normal.
     fn lives_on(&self, _support: Support) -> bool {

@@ -145,6 +145,10 @@ impl<F: Real> Posterior<F> for SemiImplicit {
         Head { injected: self.noise, inner: self.inner, ..Head::plain(2 * n_z, n_z, n_z) }
     }
 
+    fn log_variance_places(&self, n_z: usize) -> Option<std::ops::Range<usize>> {
+        Some(n_z..2 * n_z)
+    }
+
     fn sample(&self, head: &[F], at: Shape, eps: &[F], z: &mut [F]) {
         sample_into(head, at, eps, z);
     }

@@ -84,4 +84,9 @@ impl Origin {
     pub fn run(run: &Run) -> Self {
         Self::Run(run.result.config.hash())
     }
+
+    /// The final weights of its decoder only.
+    pub fn decoder_of(run: &Run) -> Self {
+        Self::Decoder(run.result.config.hash())
+    }
 }

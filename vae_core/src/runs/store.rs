@@ -207,14 +207,17 @@ impl RunStore {
         match &config.start {
             None => Ok(blank),
             Some(Origin::File { .. }) => Trainer::new(config, data),
-            Some(Origin::Run(hash)) => {
+            Some(origin @ (Origin::Run(hash) | Origin::Decoder(hash))) => {
                 let path = self.folder.join(hash).join(MODEL);
                 if !path.exists() {
                     let reason =
                         format!("is run {hash}, which is not finished in {}; make it first", self.folder.display());
                     return Err(Error::config("start", reason));
                 }
-                let weights = weights::read_start(&path, blank.model(), None)?;
+                let weights = match origin {
+                    Origin::Decoder(_) => weights::read_decoder(&path, blank.model())?,
+                    _ => weights::read_start(&path, blank.model(), None)?,
+                };
                 Trainer::with_weights(config, data, &weights)
             }
         }

@@ -13,7 +13,7 @@ use super::theta::Realised;
 use super::tuning::PIECE;
 use super::workspace::Workspace;
 use crate::estimators::Bound;
-use crate::models::Vae;
+use crate::models::{Learned, Vae};
 use crate::nn::dense::{Dense, Input};
 use crate::nn::{Mlp, Trace};
 use crate::numeric::gemm::{self, Mat, Packed};
@@ -38,6 +38,8 @@ pub struct StepSettings {
     pub kl_weight: f64,
     /// p(z) of this step; none for the model's.
     pub prior: Option<PriorConfig>,
+    /// Which networks move.
+    pub learned: Learned,
     /// The number of the update, for messages, counted from 1.
     pub update: u64,
 }
@@ -45,7 +47,14 @@ pub struct StepSettings {
 impl StepSettings {
     /// Those of the bound per datapoint, without a prior on the weights, for this update.
     pub fn plain(update: u64) -> Self {
-        Self { scaling: Scaling { scale: 1.0, decay: 0.0, kl: 0.0 }, factor: 1.0, kl_weight: 1.0, prior: None, update }
+        Self {
+            scaling: Scaling { scale: 1.0, decay: 0.0, kl: 0.0 },
+            factor: 1.0,
+            kl_weight: 1.0,
+            prior: None,
+            learned: Learned::Both,
+            update,
+        }
     }
 }
 
@@ -246,6 +255,9 @@ impl<F: Real> Job<'_, F> {
     }
 
     fn update(&self, strip: &Strip, centre: Plane<'_, F>, rho: Plane<'_, F>, buffers: &mut Buffers<F>) -> Result<()> {
+        if !strip.side.moves(self.settings.learned) {
+            return Ok(());
+        }
         self.deltas.gradient(strip, buffers)?;
         let realised = self.deltas.ws.realised.as_ref();
         let step_of_rho = self.step.times(realised.map_or(1.0, |realised| realised.posterior().step));

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::tuning::{LONG_STRIP, NEAR, ROWS, SHARES, STRIP};
 use super::workspace::Workspace;
-use crate::models::Vae;
+use crate::models::{Learned, Vae};
 use crate::numeric::{Precision, Real};
 use crate::optim::State;
 
@@ -17,6 +17,17 @@ pub(super) enum Side {
     Decoder,
     /// The likelihood's parameter of its own.
     Shared,
+}
+
+impl Side {
+    /// Whether these networks are its own.
+    pub(super) fn moves(self, learned: Learned) -> bool {
+        match learned {
+            Learned::Both => true,
+            Learned::Encoder => matches!(self, Self::Encoder | Self::Injection),
+            Learned::Decoder => matches!(self, Self::Decoder | Self::Shared),
+        }
+    }
 }
 
 /// A stretch of the flat parameter vector whose gradient is computed at once.

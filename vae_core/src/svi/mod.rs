@@ -13,14 +13,19 @@
 
 mod elbo;
 mod gaussian_linear;
+mod implicit;
 mod log_joint;
 mod logistic_regression;
 mod mean_field;
 mod one_latent;
+mod targets;
 
 pub use elbo::{Ascension, Spread, ascend, estimate, exact_elbo, gradient_variance};
 pub use gaussian_linear::GaussianLinear;
+pub use implicit::Implicit;
+pub(crate) use implicit::log_mixture;
 pub use log_joint::{LogJoint, divergence_by_quadrature, log_evidence_by_quadrature, posterior_density};
 pub use logistic_regression::LogisticRegression;
 pub use mean_field::MeanField;
 pub use one_latent::{ProbitTosses, SquaredMean};
+pub use targets::Target;

@@ -83,7 +83,7 @@ impl Trainer {
                 let weights = weights::read_start(Path::new(path), &trainer.model, Some(sha256))?;
                 trainer.starting_from(&weights)
             }
-            Some(Origin::Run(hash)) => Err(Error::config(
+            Some(Origin::Run(hash) | Origin::Decoder(hash)) => Err(Error::config(
                 "start",
                 format!("is run {hash}, which a store has: use `RunStore::run`, or `Trainer::with_weights`"),
             )),
@@ -235,6 +235,7 @@ impl Trainer {
             factor: config.schedule.factor(samples, total),
             kl_weight: config.kl_weight.at(samples),
             prior: config.model.prior.get::<f32>().at(samples),
+            learned: config.learned,
             update: update + 1,
         };
         let (model, ws, optimiser) = (&mut self.model, &mut self.ws, &mut self.optimiser);

@@ -17,7 +17,7 @@ const LARGEST: u64 = (4 << 28) + (1 << 20);
 /// [`Error::Io`]; [`Error::Checkpoint`] naming the tensor that is missing, of another shape or type, superfluous or not
 /// finite, and what was expected.
 pub(crate) fn read(path: &Path, model: &Vae<f32>) -> Result<Vec<f32>> {
-    read_as(path, model, None, false)
+    read_as(path, model, None, Wanted::All)
 }
 
 /// The same to start from, if a SHA-256 is given out of the file that has it. Gaussian weights may start from a file of a point: their ρ are then
@@ -26,10 +26,36 @@ pub(crate) fn read(path: &Path, model: &Vae<f32>) -> Result<Vec<f32>> {
 /// # Errors
 /// As [`read`]; or if the file is another than the one that was meant.
 pub(crate) fn read_start(path: &Path, model: &Vae<f32>, sha256: Option<&str>) -> Result<Vec<f32>> {
-    read_as(path, model, sha256, true)
+    read_as(path, model, sha256, Wanted::Start)
 }
 
-fn read_as(path: &Path, model: &Vae<f32>, sha256: Option<&str>, is_start: bool) -> Result<Vec<f32>> {
+/// The same, but only the decoder's and its likelihood's; those of the encoder stay the model's, and the file's encoder may be another.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_decoder(path: &Path, model: &Vae<f32>) -> Result<Vec<f32>> {
+    read_as(path, model, None, Wanted::Decoder)
+}
+
+/// Which tensors of a file are asked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Wanted {
+    /// Every one of the model's.
+    All,
+    /// The same, but ρ may be missing.
+    Start,
+    /// Those of the decoder, where ρ may be missing.
+    Decoder,
+}
+
+impl Wanted {
+    fn includes(self, name: &str) -> bool {
+        let name = name.strip_prefix(RHO).unwrap_or(name);
+        self != Self::Decoder || name.starts_with("decoder.") || name.starts_with("likelihood.")
+    }
+}
+
+fn read_as(path: &Path, model: &Vae<f32>, sha256: Option<&str>, wanted: Wanted) -> Result<Vec<f32>> {
     let bytes = read_at_most(path, LARGEST)?;
     let unusable = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
     if let Some(expected) = sha256 {
@@ -43,15 +69,16 @@ fn read_as(path: &Path, model: &Vae<f32>, sha256: Option<&str>, is_start: bool) 
     let file = TensorFile::parse(&bytes, path)?;
     let names = || model.layout().tensors().iter().map(|tensor| tensor.name.as_str()).collect::<Vec<_>>().join(", ");
     let (layout, mut params) = (model.layout(), model.params().to_vec());
-    let of_point = is_start && !file.names().any(|name| name.starts_with(RHO));
-    for tensor in layout.tensors().iter().filter(|tensor| !(of_point && tensor.name.starts_with(RHO))) {
+    let of_point = wanted != Wanted::All && !file.names().any(|name| name.starts_with(RHO));
+    let asked = |name: &str| wanted.includes(name) && !(of_point && name.starts_with(RHO));
+    for tensor in layout.tensors().iter().filter(|tensor| asked(&tensor.name)) {
         let values = file.f32(&tensor.name, &tensor.shape, path)?;
         if let Some(value) = values.iter().find(|v| !v.is_finite()) {
             return Err(unusable(format!("tensor {} holds {value}, expected finite values", tensor.name)));
         }
         params[tensor.range()].copy_from_slice(&values);
     }
-    match file.names().find(|name| layout.get(name).is_none()) {
+    match file.names().find(|name| wanted.includes(name) && layout.get(name).is_none()) {
         Some(name) => Err(unusable(format!("tensor {name} is not one of this model, expected {}", names()))),
         None => Ok(params),
     }
