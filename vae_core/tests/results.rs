@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use vae_core::Error;
-use vae_core::config::{Budget, Grid, RecordAt, RunConfig};
+use vae_core::config::{Budget, Grid, Origin, RecordAt, RunConfig};
 use vae_core::data::dataset::{DatasetConfig, DatasetKind, Limit};
 use vae_core::figures::mean_curve;
 use vae_core::optim::{OptimiserConfig, Sgd};
@@ -96,4 +96,20 @@ fn committed_results_stand_for_the_runs() {
     // without a file all is in the store
     let mut none = Results::at(None, store("first")).unwrap();
     assert_eq!(none.run(&grid()).unwrap().len(), 4);
+}
+
+/// Where only the numbers of a run are known, one that begins with its weights makes it.
+#[test]
+fn a_run_that_begins_with_committed_ones_makes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.json");
+    let open = |name: &str| Results::at(Some(file.clone()), RunStore::at(folder.path().join(name))).unwrap();
+    let first = Grid { runs: vec![("first".into(), small())] };
+    open("here").run(&first).unwrap();
+    let later = small().seed(4).warm_start(Origin::Run(small().hash()));
+    let mut elsewhere = open("elsewhere");
+    elsewhere.run(&first).unwrap();
+    elsewhere.run(&Grid { runs: vec![("later".into(), later.clone())] }).unwrap();
+    let width = |run: &vae_core::runs::Run| Ok(run.model.latent());
+    assert_eq!(open("a third place").derive("N_z", &later, width).unwrap(), 2);
 }

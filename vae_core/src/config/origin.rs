@@ -49,6 +49,14 @@ impl Origin {
         Ok(Self::File { path: text.to_owned(), sha256: sha256_hex([bytes.as_slice()]) })
     }
 
+    /// The hash of the run whose weights they are, if it is one.
+    pub fn run_hash(&self) -> Option<&str> {
+        match self {
+            Self::Run(hash) | Self::Decoder(hash) => Some(hash),
+            Self::File { .. } => None,
+        }
+    }
+
     /// Checks the hash.
     ///
     /// # Errors

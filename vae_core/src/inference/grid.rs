@@ -11,7 +11,8 @@ use crate::numeric::LogMeanExp;
 use crate::optim::{Optimiser, OptimiserConfig};
 use crate::priors::Support;
 use crate::rng::{Stream, rng};
-use crate::svi::{MeanField, log_mixture};
+use crate::svi::MeanField;
+use crate::threads;
 use crate::{Error, Result};
 
 /// Codes that are decoded at once.
@@ -55,22 +56,27 @@ impl Vae<f32> {
         let at = |i: usize| (-reach + step * i as f64) as f32;
         let codes =
             Array2::from_shape_fn((points * points, 2), |(k, j)| at(if j == 0 { k % points } else { k / points }));
-        let mut log_joint = Array2::zeros((x.nrows(), codes.nrows()));
-        let (pixels, mut trace) = (self.pixels(1), self.decoder().trace(BLOCK, false));
+        let pixels = self.pixels(1);
         let values = slice(codes.view());
+        let mut trace = self.decoder().trace(BLOCK, false);
+        let images: Vec<Vec<f32>> = x.outer_iter().map(|x| x.to_vec()).collect();
+        let mut log_joint = Array2::zeros((x.nrows(), codes.nrows()));
         for (block, z) in values.chunks(2 * BLOCK).enumerate() {
             let n = z.len() / 2;
             self.decoder().forward(self.params(), Input::dense(z), &mut trace, n)?;
             let mut log_pz = vec![0.0f32; n];
             self.prior().get().log_prob(z, 2, &mut log_pz);
-            let width = self.decoder().outputs();
-            for (i, x) in x.outer_iter().enumerate() {
-                let x = x.to_vec();
-                for (k, head) in trace.head()[..n * width].chunks_exact(width).enumerate() {
+            let heads = &trace.head()[..n * self.decoder().outputs()];
+            let rows = threads::in_parallel(images.len(), threads::available()?, |i| {
+                let of = |(head, log_pz): (&[f32], &f32)| {
                     let mut log_px = [0.0f32];
-                    self.likelihood().get().log_prob(&x, head, pixels, &mut log_px);
-                    log_joint[[i, block * BLOCK + k]] = f64::from(log_px[0]) + f64::from(log_pz[k]);
-                }
+                    self.likelihood().get().log_prob(&images[i], head, pixels, &mut log_px);
+                    f64::from(log_px[0]) + f64::from(*log_pz)
+                };
+                Ok(heads.chunks_exact(self.decoder().outputs()).zip(&log_pz).map(of).collect::<Vec<f64>>())
+            })?;
+            for (i, row) in rows.into_iter().enumerate() {
+                log_joint.slice_mut(ndarray::s![i, block * BLOCK..block * BLOCK + n]).assign(&Array1::from(row));
             }
         }
         let area = codes.nrows() as f64 * step * step;
@@ -85,30 +91,40 @@ impl Vae<f32> {
         Ok(GridPosteriors { codes, log_evidence, log_posterior: log_joint, step })
     }
 
-    /// log q(z | x) `[P]` of one image x `[1, D]` at codes z `[P, N_z]`: of a posterior that is fed with noise, the mean density over `draws` of it.
+    /// log q(z | x) of one image x `[1, D]` at the codes of a grid: of a posterior that is fed with noise, the mean density over `draws` of it. A
+    /// component counts as far as it reaches; where none does, −∞.
     ///
     /// # Errors
-    /// [`Error::Shape`] if x or z do not fit; [`Error::Config`] if the posterior is not made of Gaussians or there are no draws.
-    pub fn log_posterior_at(&self, x: &Array2<f32>, z: &Array2<f32>, draws: usize, seed: u64) -> Result<Vec<f64>> {
+    /// [`Error::Shape`] if x is not one image or N_z not 2; [`Error::Config`] if the posterior is not made of Gaussians or there are no draws.
+    pub fn log_posterior_on(
+        &self,
+        grid: &GridPosteriors,
+        x: &Array2<f32>,
+        draws: usize,
+        seed: u64,
+    ) -> Result<Vec<f64>> {
         if self.posterior().get::<f32>().log_variance_places(self.latent()).is_none() || draws == 0 {
             let reason =
                 format!("is {}, with {draws} draws; a density here is one of Gaussians", self.posterior().name());
             return Err(Error::config("model.posterior", reason));
         }
         self.check(self.data_width(), x, "x [1, D]")?;
-        self.check(self.latent(), z, "z [P, N_z]")?;
-        if x.nrows() != 1 {
-            let found = format!("{} rows", x.nrows());
-            return Err(Error::Shape { what: "x [1, D]", expected: "one image".into(), found });
+        if x.nrows() != 1 || self.latent() != 2 {
+            let found = format!("{} rows, N_z = {}", x.nrows(), self.latent());
+            return Err(Error::Shape { what: "x [1, D]", expected: "one image, N_z = 2".into(), found });
         }
         let rows = if self.head().injected > 0 { draws } else { 1 };
         let mut trace = self.encoder().injected(self.encoder().trace(rows, false), 1);
         self.encoder().draw_injection(&mut trace, rows, &mut rng(seed, Stream::Evaluation, 0));
         let x = slice(x.view());
         self.encoder().forward_injected(self.params(), Input::dense(&x), &mut trace, (1, rows))?;
-        let components: Vec<f64> = trace.head()[..rows * self.head().width].iter().map(|&v| f64::from(v)).collect();
-        let at = |z: &[f32]| log_mixture(&components, &z.iter().map(|&z| f64::from(z)).collect::<Vec<_>>());
-        Ok(slice(z.view()).chunks_exact(self.latent()).map(at).collect())
+        let mut density = vec![0.0; grid.codes.nrows()];
+        for head in trace.head()[..rows * self.head().width].chunks_exact(4) {
+            let [m0, m1, v0, v1] = [0, 1, 2, 3].map(|k| f64::from(head[k]));
+            let q = MeanField { phi: vec![m0, m1, v0, v1] };
+            grid.within_reach(&q, |k, log_q| density[k] += log_q.exp() / rows as f64);
+        }
+        Ok(density.into_iter().map(f64::ln).collect())
     }
 }
 
@@ -176,29 +192,39 @@ impl GridPosteriors {
         Ok((best, least))
     }
 
-    fn divergence_and_gradient(&self, q: &MeanField, log_p: &[f64]) -> (f64, [f64; 4]) {
-        let (mean, sd, side) = (q.mean(), q.sd(), (self.codes.nrows() as f64).sqrt() as usize);
+    /// Calls `f(k, log q)` at each code k that a Gaussian reaches.
+    fn within_reach(&self, q: &MeanField, mut f: impl FnMut(usize, f64)) {
+        let (mean, sd, side) = (q.mean(), q.sd(), self.side());
         let low = f64::from(self.codes[[0, 0]]);
-        let span = [0, 1].map(|j| {
+        let [columns, rows] = [0, 1].map(|j| {
             let place = |z: f64| ((z - low) / self.step).clamp(0.0, (side - 1) as f64);
-            (place(mean[j] - REACH * sd[j]).floor() as usize, place(mean[j] + REACH * sd[j]).ceil() as usize)
+            place(mean[j] - REACH * sd[j]).floor() as usize..=place(mean[j] + REACH * sd[j]).ceil() as usize
         });
-        let (weight, mut divergence, mut gradient) = (self.step * self.step, 0.0, [0.0; 4]);
-        for row in span[1].0..=span[1].1 {
-            for column in span[0].0..=span[0].1 {
-                let k = row * side + column;
-                let theta = [f64::from(self.codes[[k, 0]]), f64::from(self.codes[[k, 1]])];
-                let log_q = q.log_prob(&theta);
-                let (q_here, off) = (weight * log_q.exp(), log_q - log_p[k]);
-                divergence += q_here * off;
-                for j in 0..2 {
-                    let u = (theta[j] - mean[j]) / sd[j];
-                    gradient[j] -= q_here * off * u / sd[j];
-                    gradient[2 + j] -= q_here * off * 0.5 * (u * u - 1.0);
-                }
+        for row in rows {
+            for k in columns.clone().map(|column| row * side + column) {
+                f(k, q.log_prob(&[f64::from(self.codes[[k, 0]]), f64::from(self.codes[[k, 1]])]));
             }
         }
+    }
+
+    fn divergence_and_gradient(&self, q: &MeanField, log_p: &[f64]) -> (f64, [f64; 4]) {
+        let (mean, sd, weight) = (q.mean(), q.sd(), self.step * self.step);
+        let (mut divergence, mut gradient) = (0.0, [0.0; 4]);
+        self.within_reach(q, |k, log_q| {
+            let (q_here, off) = (weight * log_q.exp(), log_q - log_p[k]);
+            divergence += q_here * off;
+            for j in 0..2 {
+                let u = (f64::from(self.codes[[k, j]]) - mean[j]) / sd[j];
+                gradient[j] -= q_here * off * u / sd[j];
+                gradient[2 + j] -= q_here * off * 0.5 * (u * u - 1.0);
+            }
+        });
         (divergence, gradient)
+    }
+
+    /// P.
+    fn side(&self) -> usize {
+        (self.codes.nrows() as f64).sqrt().round() as usize
     }
 
     fn of(&self, i: usize) -> Result<&[f64]> {
@@ -281,7 +307,7 @@ mod tests {
         let mut gap = 0.0;
         for i in 0..2 {
             let one = x.slice(ndarray::s![i..=i, ..]).to_owned();
-            let divergence = grid.divergence(i, &model.log_posterior_at(&one, &grid.codes, 1, 0).unwrap()).unwrap();
+            let divergence = grid.divergence(i, &model.log_posterior_on(&grid, &one, 1, 0).unwrap()).unwrap();
             let (_, least) = grid.best_gaussian(i).unwrap();
             assert!(least >= 0.0 && least < divergence, "{least} {divergence}");
             gap += 0.5 * divergence;
@@ -314,7 +340,7 @@ mod tests {
         let model = linear(SemiImplicit { noise: 2, inner: 1 });
         let (x, grid) = (x(), model.posteriors_on_grid(&x(), 9.0, 121).unwrap());
         let one = x.slice(ndarray::s![0..1, ..]).to_owned();
-        let log_q = model.log_posterior_at(&one, &grid.codes, 30, 0).unwrap();
+        let log_q = model.log_posterior_on(&grid, &one, 30, 0).unwrap();
         let mass: f64 = log_q.iter().map(|q| q.exp()).sum::<f64>() * (18.0f64 / 120.0).powi(2);
         assert!((mass - 1.0).abs() < 1e-3, "{mass}");
         assert!(model.posteriors_on_grid(&x, 6.0, 2).is_err() && grid.divergence(7, &log_q).is_err());

@@ -74,6 +74,7 @@ impl Results {
         let missing = grid.runs.iter().zip(&hashes).filter(|((_, config), hash)| !known(config, hash));
         let missing = Grid { runs: missing.map(|(run, _)| run.clone()).collect() };
         if !missing.runs.is_empty() {
+            make(&self.store, &self.origins(missing.runs.iter().map(|(_, config)| config)))?;
             let made = self.store.run_grid(&missing);
             for (_, config) in &missing.runs {
                 if let Some(run) = self.store.read(config)? {
@@ -99,8 +100,11 @@ impl Results {
         config: &RunConfig,
         compute: impl FnOnce(&Run) -> Result<T>,
     ) -> Result<T> {
-        let store = self.store.clone();
-        self.kept(format!("{} {what}", config.hash()), || compute(&store.run(config)?))
+        let (store, origins) = (self.store.clone(), self.origins(std::iter::once(config)));
+        self.kept(format!("{} {what}", config.hash()), || {
+            make(&store, &origins)?;
+            compute(&store.run(config)?)
+        })
     }
 
     /// The same of each of several runs, with the data that it was trained on, which are loaded once and only if something is to be computed.
@@ -115,12 +119,13 @@ impl Results {
     ) -> Result<Vec<T>> {
         let (store, mut loaded) = (self.store.clone(), None::<Dataset>);
         let of_run = |run: &RunResult| {
-            let config = &run.config;
+            let (config, origins) = (&run.config, self.origins(std::iter::once(&run.config)));
             self.kept(format!("{} {what}", config.hash()), || {
                 let data = match loaded.take().filter(|data| data.config == config.data) {
                     Some(data) => data,
                     None => config.data.load()?,
                 };
+                make(&store, &origins)?;
                 let value = compute(&store.run(config)?, &data);
                 loaded = Some(data);
                 value
@@ -149,6 +154,18 @@ impl Results {
     /// As [`of_data`](Self::of_data).
     pub fn images(&mut self, data: &DatasetConfig) -> Result<[usize; 3]> {
         self.of_data("images", data, |data| Ok([data.train.len(), data.valid.len(), data.test.len()]))
+    }
+
+    /// The runs that these begin with, where only their numbers are here: a store without them makes them.
+    fn origins<'a>(&self, configs: impl Iterator<Item = &'a RunConfig>) -> Vec<RunConfig> {
+        let hashes: BTreeSet<&str> = configs.filter_map(|config| config.start.as_ref()?.run_hash()).collect();
+        let of = |hash: &&str| {
+            let config = &self.entries.runs.get(*hash)?.config;
+            let mut origins = self.origins(std::iter::once(config));
+            origins.push(config.clone());
+            Some(origins)
+        };
+        hashes.iter().filter_map(of).flatten().collect()
     }
 
     fn kept<T: Serialize + DeserializeOwned>(&mut self, key: String, make: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -195,6 +212,11 @@ impl Results {
         );
         write_atomic(path, text.as_bytes())
     }
+}
+
+/// The runs that others begin with, unless they are there.
+fn make(store: &RunStore, origins: &[RunConfig]) -> Result<()> {
+    origins.iter().try_for_each(|config| store.run(config).map(|_| ()))
 }
 
 /// The committed claims of all notebooks, in the order of their sections.

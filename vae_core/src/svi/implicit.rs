@@ -165,7 +165,7 @@ impl Implicit {
 }
 
 /// log of the mean of Gaussians whose μ and log σ² are the rows `[n, 2 · dim]`.
-pub(crate) fn log_mixture(components: &[f64], theta: &[f64]) -> f64 {
+fn log_mixture(components: &[f64], theta: &[f64]) -> f64 {
     let dim = theta.len();
     let mut mean = LogMeanExp::default();
     for component in components.chunks_exact(2 * dim) {

@@ -23,7 +23,6 @@ mod targets;
 pub use elbo::{Ascension, Spread, ascend, estimate, exact_elbo, gradient_variance};
 pub use gaussian_linear::GaussianLinear;
 pub use implicit::Implicit;
-pub(crate) use implicit::log_mixture;
 pub use log_joint::{LogJoint, divergence_by_quadrature, log_evidence_by_quadrature, posterior_density};
 pub use logistic_regression::LogisticRegression;
 pub use mean_field::MeanField;
