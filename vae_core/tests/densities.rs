@@ -10,7 +10,7 @@ use vae_core::estimators::{Estimator, Form};
 use vae_core::likelihoods::{self, LikelihoodConfig, PixelMean, Pixels, Variance};
 use vae_core::models::{ModelConfig, Vae};
 use vae_core::nn::Init;
-use vae_core::posteriors::{Kumaraswamy, PosteriorConfig, Shape, closed_kl};
+use vae_core::posteriors::{Drawn, Kumaraswamy, PosteriorConfig, Shape, closed_kl};
 use vae_core::priors::{self, PriorConfig};
 use vae_core::rng::{Stream, rng};
 use vae_core::step::Workspace;
@@ -77,7 +77,7 @@ proptest! {
         let (mut z, mut log_q) = ([0.0], [0.0]);
         q.get().sample(&[mu, log_var], at, &[eps], &mut z);
         prop_assert!((z[0] - (mu + sigma * eps)).abs() < 1e-12);
-        q.get().log_prob(&[mu, log_var], at, &[eps], &z, &mut log_q);
+        q.get().log_prob(&[mu, log_var], at, Drawn { noise: &[eps], z: &z }, &mut log_q);
         prop_assert!((log_q[0] - Normal::new(mu, sigma).unwrap().ln_pdf(z[0])).abs() < 1e-9);
         prop_assert!((log_prior(PriorConfig::StandardNormal, z[0]) - Normal::new(0.0, 1.0).unwrap().ln_pdf(z[0])).abs() < 1e-9);
         let (laplace, other) = (PriorConfig::from(priors::Laplace { scale: b }), Laplace::new(0.0, b).unwrap());
@@ -121,7 +121,7 @@ proptest! {
         let (head, y) = ([h_a, h_b], sample([h_a, h_b], log_u));
         prop_assume!(y.abs() < 12.0);
         let mut found = [0.0];
-        q.log_prob(&head, at, &[log_u], &[y], &mut found);
+        q.log_prob(&head, at, Drawn { noise: &[log_u], z: &[y] }, &mut found);
         prop_assert!((found[0] - log_q(head, y)).abs() < 1e-6 * (1.0 + found[0].abs()), "{} {}", found[0], log_q(head, y));
         let h = 1e-5;
         let near = |found: f64, plus: f64, minus: f64| {
@@ -129,12 +129,12 @@ proptest! {
             (found - expected).abs() < 2e-4 * (1.0 + expected.abs())
         };
         let mut dy = [0.3];
-        q.add_path(&head, at, &[log_u], &[y], &[w], &mut dy);
+        q.add_path(&head, at, Drawn { noise: &[log_u], z: &[y] }, &[w], &mut dy);
         prop_assert!(near(dy[0] - 0.3, w * log_q(head, y + h), w * log_q(head, y - h)));
         let (mut d_path, mut d_score, mut d_both) = ([0.0; 2], [0.0; 2], [0.0; 2]);
-        q.backward(&head, at, &[log_u], &[1.0], None, &mut d_path);
-        q.backward(&head, at, &[log_u], &[0.0], Some(&[w]), &mut d_score);
-        q.add_log_prob_gradient(&head, at, &[log_u], &[w], &mut d_both);
+        q.backward(&head, at, Drawn { noise: &[log_u], z: &[y] }, &[1.0], None, &mut d_path);
+        q.backward(&head, at, Drawn { noise: &[log_u], z: &[y] }, &[0.0], Some(&[w]), &mut d_score);
+        q.add_log_prob_gradient(&head, at, Drawn { noise: &[log_u], z: &[y] }, &[w], &mut d_both);
         for k in 0..2 {
             let moved = |by: f64| { let mut head = head; head[k] += by; head };
             let (up, down) = (moved(h), moved(-h));
@@ -152,12 +152,12 @@ proptest! {
         let log_q = |head: [f64; 2], z: f64| Normal::new(head[0], (0.5 * head[1]).exp()).unwrap().ln_pdf(z);
         let (head, z) = ([mu, log_var], z_of([mu, log_var]));
         let mut path = [0.0];
-        q.get().add_path(&head, at, &[eps], &[z], &[w], &mut path);
+        q.get().add_path(&head, at, Drawn { noise: &[eps], z: &[z] }, &[w], &mut path);
         let numeric = w * (log_q(head, z + h) - log_q(head, z - h)) / (2.0 * h);
         prop_assert!((path[0] - numeric).abs() < 1e-5 * (1.0 + numeric.abs()), "{} {numeric}", path[0]);
         let (mut score, mut whole) = ([0.0; 2], [0.0; 2]);
-        q.get().backward(&head, at, &[eps], &[0.0], Some(&[w]), &mut score);
-        q.get().add_log_prob_gradient(&head, at, &[eps], &[w], &mut whole);
+        q.get().backward(&head, at, Drawn { noise: &[eps], z: &[z] }, &[0.0], Some(&[w]), &mut score);
+        q.get().add_log_prob_gradient(&head, at, Drawn { noise: &[eps], z: &[z] }, &[w], &mut whole);
         for k in 0..2 {
             let moved = |h: f64| { let mut head = head; head[k] += h; head };
             let numeric = w * (log_q(moved(h), z) - log_q(moved(-h), z)) / (2.0 * h);
@@ -290,7 +290,7 @@ fn kl_agrees_with_monte_carlo() {
                 let eps: Vec<f64> = (0..3).map(|_| draws.sample(rand_distr::StandardNormal)).collect();
                 let (mut z, mut log_q, mut log_p) = ([0.0; 3], [0.0], [0.0]);
                 q.get().sample(&head, at, &eps, &mut z);
-                q.get().log_prob(&head, at, &eps, &z, &mut log_q);
+                q.get().log_prob(&head, at, Drawn { noise: &eps, z: &z }, &mut log_q);
                 prior.get().log_prob(&z, 3, &mut log_p);
                 log_q[0] - log_p[0]
             })
@@ -374,7 +374,7 @@ fn the_divergence_of_kumaraswamy_from_beta_agrees_with_quadrature() {
             let difference = |log_u: f64| {
                 let (mut y, mut log_q) = ([0.0], [0.0]);
                 q.get::<f64>().sample(&head, at, &[log_u], &mut y);
-                q.get::<f64>().log_prob(&head, at, &[log_u], &y, &mut log_q);
+                q.get::<f64>().log_prob(&head, at, Drawn { noise: &[log_u], z: &y }, &mut log_q);
                 log_q[0] - log_prior(prior.into(), y[0])
             };
             // log u = −e^t: the midpoint rule over t

@@ -6,7 +6,7 @@ use statrs::distribution::{Continuous, Normal};
 use vae_core::estimators::{Estimator, Form};
 use vae_core::models::{ModelConfig, Vae};
 use vae_core::nn::Init;
-use vae_core::posteriors::{PosteriorConfig, SemiImplicit, Shape};
+use vae_core::posteriors::{Drawn, PosteriorConfig, SemiImplicit, Shape};
 use vae_core::rng::{Stream, rng};
 use vae_core::step::Workspace;
 
@@ -38,7 +38,7 @@ fn the_mixture_is_that_of_statrs() {
     let z: Vec<f64> = (0..m * l * n_z).map(|_| draws.random_range(-2.0..2.0)).collect();
     let mut log_q = vec![0.0; m * l];
     let q = PosteriorConfig::from(SemiImplicit { noise: 1, inner: k });
-    q.get::<f64>().log_prob(&head, Shape { m, l, n_z }, &[], &z, &mut log_q);
+    q.get::<f64>().log_prob(&head, Shape { m, l, n_z }, Drawn { noise: &[], z: &z }, &mut log_q);
     for i in 0..m {
         for s in 0..l {
             let z = &z[(i * l + s) * n_z..][..n_z];

@@ -6,7 +6,7 @@ use ndarray::Array2;
 use super::generate::{array, slice};
 use crate::models::Vae;
 use crate::numeric::real::fill_normals;
-use crate::posteriors::{Posterior, PosteriorConfig, SemiImplicit};
+use crate::posteriors::{Drawn, Posterior, PosteriorConfig, SemiImplicit};
 use crate::rng::{Stream, rng};
 use crate::{Error, Result};
 
@@ -45,7 +45,7 @@ impl Vae<f32> {
         let each: Vec<f32> = (0..m).flat_map(|i| heads.iter().flat_map(move |head| head.row(i).to_vec())).collect();
         let mixture = SemiImplicit { noise: 1, inner: draws as usize - 1 };
         let mut log_q = vec![0.0; m];
-        mixture.log_prob(&each, self.shape(m, 1), &noise, &z, &mut log_q);
+        mixture.log_prob(&each, self.shape(m, 1), Drawn { noise: &noise, z: &z }, &mut log_q);
         let terms = log_px.iter().zip(&log_pz).zip(&log_q);
         let sum: f64 = terms.map(|((px, pz), q)| f64::from(*px) + f64::from(*pz) - f64::from(*q)).sum();
         Ok(sum / m as f64)

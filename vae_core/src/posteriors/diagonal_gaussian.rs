@@ -8,7 +8,7 @@
 //! d log q/dμ = 0               d log q/d log σ² = −½                                     (at fixed ε)
 //! ```
 
-use super::posterior::{Head, Posterior, Shape};
+use super::posterior::{Drawn, Head, Posterior, Shape};
 use crate::numeric::real::LOG_2PI;
 use crate::numeric::{Real, vmath};
 
@@ -37,7 +37,13 @@ impl<F: Real> Posterior<F> for DiagonalGaussian {
     }
 
     /// Through ε: −½ Σ_j (log 2π + log σ_j² + ε_j²).
-    fn log_prob(&self, head: &[F], Shape { l, n_z: n, .. }: Shape, eps: &[F], _z: &[F], log_q: &mut [F]) {
+    fn log_prob(
+        &self,
+        head: &[F],
+        Shape { l, n_z: n, .. }: Shape,
+        Drawn { noise: eps, .. }: Drawn<'_, F>,
+        log_q: &mut [F],
+    ) {
         let constant = F::of(LOG_2PI * n as f64);
         for (head, (eps, log_q)) in head.chunks_exact(2 * n).zip(eps.chunks_exact(l * n).zip(log_q.chunks_exact_mut(l)))
         {
@@ -48,7 +54,14 @@ impl<F: Real> Posterior<F> for DiagonalGaussian {
         }
     }
 
-    fn add_path(&self, head: &[F], Shape { l, n_z: n, .. }: Shape, eps: &[F], _z: &[F], weights: &[F], dz: &mut [F]) {
+    fn add_path(
+        &self,
+        head: &[F],
+        Shape { l, n_z: n, .. }: Shape,
+        Drawn { noise: eps, .. }: Drawn<'_, F>,
+        weights: &[F],
+        dz: &mut [F],
+    ) {
         let samples = eps.chunks_exact(n).zip(dz.chunks_exact_mut(n)).zip(weights).enumerate();
         for (row, ((eps, dz), &w)) in samples {
             let log_var = &head[row / l * 2 * n + n..][..n];
@@ -58,7 +71,15 @@ impl<F: Real> Posterior<F> for DiagonalGaussian {
         }
     }
 
-    fn backward(&self, head: &[F], at: Shape, eps: &[F], dz: &[F], score: Option<&[F]>, d_head: &mut [F]) {
+    fn backward(
+        &self,
+        head: &[F],
+        at: Shape,
+        Drawn { noise: eps, .. }: Drawn<'_, F>,
+        dz: &[F],
+        score: Option<&[F]>,
+        d_head: &mut [F],
+    ) {
         let Shape { l, n_z: n, .. } = at;
         let samples = eps.chunks_exact(l * n).zip(dz.chunks_exact(l * n));
         for ((head, d_head), (eps, dz)) in head.chunks_exact(2 * n).zip(d_head.chunks_exact_mut(2 * n)).zip(samples) {
@@ -85,7 +106,14 @@ impl<F: Real> Posterior<F> for DiagonalGaussian {
         }
     }
 
-    fn add_log_prob_gradient(&self, _: &[F], Shape { l, n_z: n, .. }: Shape, _: &[F], weights: &[F], d_head: &mut [F]) {
+    fn add_log_prob_gradient(
+        &self,
+        _: &[F],
+        Shape { l, n_z: n, .. }: Shape,
+        _: Drawn<'_, F>,
+        weights: &[F],
+        d_head: &mut [F],
+    ) {
         for (d_head, weights) in d_head.chunks_exact_mut(2 * n).zip(weights.chunks_exact(l)) {
             let step = F::of(0.5 * weights.iter().map(|w| w.f64()).sum::<f64>());
             for d in &mut d_head[n..] {

@@ -14,7 +14,7 @@ use rand_distr::{Distribution, Exp1};
 use statrs::function::beta::ln_beta;
 use statrs::function::gamma::{digamma, ln_gamma};
 
-use super::posterior::{Head, Posterior, Shape};
+use super::posterior::{Drawn, Head, Posterior, Shape};
 use crate::numeric::Real;
 use crate::numeric::real::{sigmoid, softplus};
 use crate::priors::{Beta, Support};
@@ -145,16 +145,24 @@ impl<F: Real> Posterior<F> for Kumaraswamy {
         each(head, at, noise).for_each(|(q, k, _)| y[k] = F::of(q.l - q.m));
     }
 
-    fn log_prob(&self, head: &[F], at: Shape, noise: &[F], _y: &[F], log_q: &mut [F]) {
+    fn log_prob(&self, head: &[F], at: Shape, Drawn { noise, .. }: Drawn<'_, F>, log_q: &mut [F]) {
         log_q.fill(F::zero());
         each(head, at, noise).for_each(|(q, k, _)| log_q[k / at.n_z] += F::of(q.log_q()));
     }
 
-    fn add_path(&self, head: &[F], at: Shape, noise: &[F], _y: &[F], weights: &[F], dy: &mut [F]) {
+    fn add_path(&self, head: &[F], at: Shape, Drawn { noise, .. }: Drawn<'_, F>, weights: &[F], dy: &mut [F]) {
         each(head, at, noise).for_each(|(q, k, _)| dy[k] += weights[k / at.n_z] * F::of(q.slope()));
     }
 
-    fn backward(&self, head: &[F], at: Shape, noise: &[F], dy: &[F], score: Option<&[F]>, d_head: &mut [F]) {
+    fn backward(
+        &self,
+        head: &[F],
+        at: Shape,
+        Drawn { noise, .. }: Drawn<'_, F>,
+        dy: &[F],
+        score: Option<&[F]>,
+        d_head: &mut [F],
+    ) {
         d_head.fill(F::zero());
         for (q, k, places) in each(head, at, noise) {
             let (path, of_density) = (q.path(), q.score());
@@ -165,7 +173,14 @@ impl<F: Real> Posterior<F> for Kumaraswamy {
         }
     }
 
-    fn add_log_prob_gradient(&self, head: &[F], at: Shape, noise: &[F], weights: &[F], d_head: &mut [F]) {
+    fn add_log_prob_gradient(
+        &self,
+        head: &[F],
+        at: Shape,
+        Drawn { noise, .. }: Drawn<'_, F>,
+        weights: &[F],
+        d_head: &mut [F],
+    ) {
         for (q, k, places) in each(head, at, noise) {
             let (path, of_density, slope) = (q.path(), q.score(), q.slope());
             let weight = weights[k / at.n_z].f64();

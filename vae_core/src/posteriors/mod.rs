@@ -11,7 +11,7 @@ mod semi_implicit;
 pub use kl::{ClosedKl, closed_kl};
 pub use kumaraswamy::kumaraswamy_beta_divergence;
 pub use point::Code;
-pub use posterior::{Head, Posterior, Shape};
+pub use posterior::{Drawn, Head, Posterior, Shape};
 
 use serde::{Deserialize, Serialize};
 

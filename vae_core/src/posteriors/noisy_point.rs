@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::point::Code;
-use super::posterior::{Head, Posterior, Shape};
+use super::posterior::{Drawn, Head, Posterior, Shape};
 use crate::Result;
 use crate::choices::positive;
 use crate::numeric::real::LOG_2PI;
@@ -61,21 +61,36 @@ impl<F: Real> Posterior<F> for NoisyPoint {
         }
     }
 
-    fn log_prob(&self, _: &[F], Shape { n_z: n, .. }: Shape, eps: &[F], _z: &[F], log_q: &mut [F]) {
+    fn log_prob(&self, _: &[F], Shape { n_z: n, .. }: Shape, Drawn { noise: eps, .. }: Drawn<'_, F>, log_q: &mut [F]) {
         let constant = F::of((LOG_2PI + 2.0 * self.sd.ln()) * n as f64);
         for (eps, log_q) in eps.chunks_exact(n).zip(log_q) {
             *log_q = F::of(-0.5) * (constant + vmath::sum2(eps, eps, |a, b| a * b));
         }
     }
 
-    fn add_path(&self, _: &[F], Shape { n_z: n, .. }: Shape, eps: &[F], _z: &[F], weights: &[F], dz: &mut [F]) {
+    fn add_path(
+        &self,
+        _: &[F],
+        Shape { n_z: n, .. }: Shape,
+        Drawn { noise: eps, .. }: Drawn<'_, F>,
+        weights: &[F],
+        dz: &mut [F],
+    ) {
         let precision = F::of(1.0 / self.sd);
         for ((eps, dz), &w) in eps.chunks_exact(n).zip(dz.chunks_exact_mut(n)).zip(weights) {
             vmath::zip(dz, eps, |dz, eps| dz - w * precision * eps);
         }
     }
 
-    fn backward(&self, head: &[F], at: Shape, eps: &[F], dz: &[F], score: Option<&[F]>, d_head: &mut [F]) {
+    fn backward(
+        &self,
+        head: &[F],
+        at: Shape,
+        Drawn { noise: eps, .. }: Drawn<'_, F>,
+        dz: &[F],
+        score: Option<&[F]>,
+        d_head: &mut [F],
+    ) {
         let Shape { l, n_z: n, .. } = at;
         let precision = F::of(1.0 / self.sd);
         for (i, (head, d_head)) in head.chunks_exact(n).zip(d_head.chunks_exact_mut(n)).enumerate() {
@@ -92,7 +107,7 @@ impl<F: Real> Posterior<F> for NoisyPoint {
     }
 
     /// Nothing: at fixed ε the density of z does not depend on the head.
-    fn add_log_prob_gradient(&self, _: &[F], _: Shape, _: &[F], _: &[F], _: &mut [F]) {}
+    fn add_log_prob_gradient(&self, _: &[F], _: Shape, _: Drawn<'_, F>, _: &[F], _: &mut [F]) {}
 
     fn centre(&self, head: &[F], _n_z: usize, centre: &mut [F]) {
         self.code.of(head, centre);

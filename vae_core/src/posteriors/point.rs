@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::posterior::{Head, Posterior, Shape};
+use super::posterior::{Drawn, Head, Posterior, Shape};
 use crate::numeric::{Real, vmath};
 use crate::priors::Support;
 
@@ -90,15 +90,15 @@ impl<F: Real> Posterior<F> for Point {
         }
     }
 
-    fn log_prob(&self, _: &[F], _: Shape, _: &[F], _: &[F], log_q: &mut [F]) {
+    fn log_prob(&self, _: &[F], _: Shape, _: Drawn<'_, F>, log_q: &mut [F]) {
         log_q.fill(F::nan());
     }
 
-    fn add_path(&self, _: &[F], _: Shape, _: &[F], _: &[F], _: &[F], dz: &mut [F]) {
+    fn add_path(&self, _: &[F], _: Shape, _: Drawn<'_, F>, _: &[F], dz: &mut [F]) {
         dz.fill(F::nan());
     }
 
-    fn backward(&self, head: &[F], at: Shape, _: &[F], dz: &[F], _: Option<&[F]>, d_head: &mut [F]) {
+    fn backward(&self, head: &[F], at: Shape, _: Drawn<'_, F>, dz: &[F], _: Option<&[F]>, d_head: &mut [F]) {
         let Shape { l, n_z, .. } = at;
         for ((head, d_head), dz) in
             head.chunks_exact(n_z).zip(d_head.chunks_exact_mut(n_z)).zip(dz.chunks_exact(l * n_z))
@@ -109,7 +109,7 @@ impl<F: Real> Posterior<F> for Point {
         }
     }
 
-    fn add_log_prob_gradient(&self, _: &[F], _: Shape, _: &[F], _: &[F], d_head: &mut [F]) {
+    fn add_log_prob_gradient(&self, _: &[F], _: Shape, _: Drawn<'_, F>, _: &[F], d_head: &mut [F]) {
         d_head.fill(F::nan());
     }
 
@@ -133,7 +133,14 @@ mod tests {
         let (mut z, mut d_head) = ([f64::NAN; 8], [f64::NAN; 4]);
         bits.sample(&head, at, &[], &mut z);
         assert_eq!(z, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
-        bits.backward(&head, at, &[], &[1.0, 2.0, 3.0, 4.0, 0.0, 2.0, -1.0, 0.0], None, &mut d_head);
+        bits.backward(
+            &head,
+            at,
+            Drawn { noise: &[], z: &[] },
+            &[1.0, 2.0, 3.0, 4.0, 0.0, 2.0, -1.0, 0.0],
+            None,
+            &mut d_head,
+        );
         assert_eq!(d_head, [0.0, 2.0, 1.0, 0.0]);
     }
 }

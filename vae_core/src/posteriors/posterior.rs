@@ -36,6 +36,15 @@ impl Shape {
     }
 }
 
+/// Noise, and the z that the head made of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Drawn<'a, F> {
+    /// `[M·L, noise]`.
+    pub noise: &'a [F],
+    /// `[M·L, N_z]`.
+    pub z: &'a [F],
+}
+
 /// What a posterior wants of the encoder and of the noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
@@ -106,16 +115,16 @@ pub trait Posterior<F: Real>: std::fmt::Debug + Send + Sync {
     fn sample(&self, head: &[F], at: Shape, noise: &[F], z: &mut [F]);
 
     /// log q(z | x).
-    fn log_prob(&self, head: &[F], at: Shape, noise: &[F], z: &[F], log_q: &mut [F]);
+    fn log_prob(&self, head: &[F], at: Shape, drawn: Drawn<'_, F>, log_q: &mut [F]);
 
     /// `dz ← dz + w_r ∂ log q / ∂z`.
-    fn add_path(&self, head: &[F], at: Shape, noise: &[F], z: &[F], weights: &[F], dz: &mut [F]);
+    fn add_path(&self, head: &[F], at: Shape, drawn: Drawn<'_, F>, weights: &[F], dz: &mut [F]);
 
     /// The way back: `d_head` `[M, width]` (overwritten) ← Σ_l (∂z/∂head)ᵀ dz, and, with score weights s, + s_r ∂ log q / ∂head at fixed z.
-    fn backward(&self, head: &[F], at: Shape, noise: &[F], dz: &[F], score: Option<&[F]>, d_head: &mut [F]);
+    fn backward(&self, head: &[F], at: Shape, drawn: Drawn<'_, F>, dz: &[F], score: Option<&[F]>, d_head: &mut [F]);
 
     /// `d_head ← d_head + Σ_l w_r d log q(z(head)) / d head` with the noise held fixed: path and score together, which cancel in part.
-    fn add_log_prob_gradient(&self, head: &[F], at: Shape, noise: &[F], weights: &[F], d_head: &mut [F]);
+    fn add_log_prob_gradient(&self, head: &[F], at: Shape, drawn: Drawn<'_, F>, weights: &[F], d_head: &mut [F]);
 
     /// The code that is drawn and decoded: the mean or another centre of q `[M, N_z]`.
     fn centre(&self, head: &[F], n_z: usize, centre: &mut [F]);

@@ -15,7 +15,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::diagonal_gaussian::{DiagonalGaussian, sigma};
-use super::posterior::{Head, Posterior, Shape};
+use super::posterior::{Drawn, Head, Posterior, Shape};
 use crate::numeric::real::LOG_2PI;
 use crate::numeric::{LogMeanExp, Real, vmath};
 use crate::{Error, Result};
@@ -76,12 +76,12 @@ impl<'a, F: Real> Mixture<'a, F> {
         self.components().map(move |row| (row, F::of((self.log_component(row) - log_sum).exp())))
     }
 
-    /// `dz ← dz + w ∂log q̂/∂z`.
-    fn add_path(&self, w: F, dz: &mut [F]) {
+    /// Calls `f(j, term)` with terms whose sums are ∂log q̂/∂z_j.
+    fn slopes(&self, mut f: impl FnMut(usize, F)) {
         for (row, share) in self.shares() {
             let (mu, log_var) = self.parameters(row);
-            for (j, dz) in dz.iter_mut().enumerate() {
-                *dz -= w * share * (self.z[j] - mu[j]) * (-log_var[j]).exp_v();
+            for (j, z) in self.z.iter().enumerate() {
+                f(j, -share * (*z - mu[j]) * (-log_var[j]).exp_v());
             }
         }
     }
@@ -120,16 +120,9 @@ fn mixtures<'a, F: Real>(
     })
 }
 
-/// z of the head and ε, which the functions below are not given.
-fn sample_into<F: Real>(head: &[F], at: Shape, eps: &[F], z: &mut [F]) {
-    let (each, n) = (rows_each(head, at), at.n_z);
-    for (row, (z, eps)) in z.chunks_exact_mut(n).zip(eps.chunks_exact(n)).enumerate() {
-        let first = (row / at.l * each + row % at.l) * 2 * n;
-        let (mu, log_var) = head[first..first + 2 * n].split_at(n);
-        for j in 0..n {
-            z[j] = mu[j] + sigma(log_var[j]) * eps[j];
-        }
-    }
+/// The number of the row of the head that z `row` is drawn from.
+fn own_row(row: usize, each: usize, l: usize) -> usize {
+    row / l * each + row % l
 }
 
 impl<F: Real> Posterior<F> for SemiImplicit {
@@ -150,24 +143,38 @@ impl<F: Real> Posterior<F> for SemiImplicit {
     }
 
     fn sample(&self, head: &[F], at: Shape, eps: &[F], z: &mut [F]) {
-        sample_into(head, at, eps, z);
+        let (each, n) = (rows_each(head, at), at.n_z);
+        for (row, (z, eps)) in z.chunks_exact_mut(n).zip(eps.chunks_exact(n)).enumerate() {
+            let first = own_row(row, each, at.l) * 2 * n;
+            let (mu, log_var) = head[first..first + 2 * n].split_at(n);
+            for j in 0..n {
+                z[j] = mu[j] + sigma(log_var[j]) * eps[j];
+            }
+        }
     }
 
-    fn log_prob(&self, head: &[F], at: Shape, _eps: &[F], z: &[F], log_q: &mut [F]) {
+    fn log_prob(&self, head: &[F], at: Shape, Drawn { z, .. }: Drawn<'_, F>, log_q: &mut [F]) {
         mixtures(head, at, z).for_each(|(row, _, mixture)| log_q[row] = F::of(mixture.log_q()));
     }
 
-    fn add_path(&self, head: &[F], at: Shape, _eps: &[F], z: &[F], weights: &[F], dz: &mut [F]) {
-        let n = at.n_z;
+    fn add_path(&self, head: &[F], at: Shape, Drawn { z, .. }: Drawn<'_, F>, weights: &[F], dz: &mut [F]) {
         mixtures(head, at, z)
-            .for_each(|(row, _, mixture)| mixture.add_path(weights[row], &mut dz[row * n..(row + 1) * n]));
+            .for_each(|(row, _, mixture)| mixture.slopes(|j, slope| dz[row * at.n_z + j] += weights[row] * slope));
     }
 
-    fn backward(&self, head: &[F], at: Shape, eps: &[F], dz: &[F], score: Option<&[F]>, d_head: &mut [F]) {
+    fn backward(
+        &self,
+        head: &[F],
+        at: Shape,
+        Drawn { noise: eps, z }: Drawn<'_, F>,
+        dz: &[F],
+        score: Option<&[F]>,
+        d_head: &mut [F],
+    ) {
         let (each, n) = (rows_each(head, at), at.n_z);
         d_head.fill(F::zero());
         for (row, (dz, eps)) in dz.chunks_exact(n).zip(eps.chunks_exact(n)).enumerate() {
-            let first = (row / at.l * each + row % at.l) * 2 * n;
+            let first = own_row(row, each, at.l) * 2 * n;
             let log_var = &head[first + n..first + 2 * n];
             let (d_mu, d_log_var) = d_head[first..first + 2 * n].split_at_mut(n);
             for j in 0..n {
@@ -176,20 +183,28 @@ impl<F: Real> Posterior<F> for SemiImplicit {
             }
         }
         let Some(score) = score else { return };
-        let mut z = vec![F::zero(); at.len()];
-        sample_into(head, at, eps, &mut z);
-        for (row, i, mixture) in mixtures(head, at, &z) {
+        for (row, i, mixture) in mixtures(head, at, z) {
             mixture.add_score(score[row], &mut d_head[i * each * 2 * n..(i + 1) * each * 2 * n]);
         }
     }
 
-    fn add_log_prob_gradient(&self, head: &[F], at: Shape, eps: &[F], weights: &[F], d_head: &mut [F]) {
-        let (mut z, mut dz, mut d) =
-            (vec![F::zero(); at.len()], vec![F::zero(); at.len()], vec![F::zero(); head.len()]);
-        sample_into(head, at, eps, &mut z);
-        Posterior::<F>::add_path(self, head, at, eps, &z, weights, &mut dz);
-        self.backward(head, at, eps, &dz, Some(weights), &mut d);
-        vmath::zip(d_head, &d, |d_head, d| d_head + d);
+    fn add_log_prob_gradient(
+        &self,
+        head: &[F],
+        at: Shape,
+        Drawn { noise: eps, z }: Drawn<'_, F>,
+        weights: &[F],
+        d_head: &mut [F],
+    ) {
+        let (each, n) = (rows_each(head, at), at.n_z);
+        for (row, i, mixture) in mixtures(head, at, z) {
+            let (w, first) = (weights[row], own_row(row, each, at.l) * 2 * n);
+            mixture.add_score(w, &mut d_head[i * each * 2 * n..(i + 1) * each * 2 * n]);
+            mixture.slopes(|j, slope| {
+                d_head[first + j] += w * slope;
+                d_head[first + n + j] += w * slope * F::of(0.5) * sigma(head[first + n + j]) * eps[row * n + j];
+            });
+        }
     }
 
     /// The mean at ψ = 0.

@@ -15,6 +15,7 @@ use crate::estimators::{Bound, Kl};
 use crate::models::Vae;
 use crate::nn::dense::Input;
 use crate::numeric::{LogMeanExp, Real, vmath};
+use crate::posteriors::Drawn;
 use crate::{Error, Result};
 
 impl<F: Real> Workspace<F> {
@@ -93,7 +94,7 @@ impl<F: Real> Workspace<F> {
             Some(closed) => closed.kl(head, at.n_z, &mut self.kl[..m]),
             None => {
                 self.prior.get().log_prob(z, at.n_z, &mut self.log_pz[..rows]);
-                q.log_prob(head, at, noise, z, &mut self.log_qz[..rows]);
+                q.log_prob(head, at, Drawn { noise, z }, &mut self.log_qz[..rows]);
             }
         }
         if !self.codes.is_empty() {
@@ -195,21 +196,21 @@ impl<F: Real> Workspace<F> {
         let q = posterior.get::<F>();
         let (head, d_head) = self.encoder.head_and_delta();
         let len = self.encoded * model.head().width;
-        let (head, d_head) = (&head[..len], &mut d_head[..len]);
+        let (head, d_head, drawn) = (&head[..len], &mut d_head[..len], Drawn { noise, z });
         if kl != Kl::Closed {
             self.prior.get().add_gradient(z, at.n_z, &self.rows.log_p[..rows], dz);
         }
         if kl == Kl::Path {
-            q.add_path(head, at, noise, z, &self.rows.log_q[..rows], dz);
+            q.add_path(head, at, drawn, &self.rows.log_q[..rows], dz);
         }
         for (dz, &path) in dz.chunks_exact_mut(at.n_z).zip(&self.rows.path) {
             vmath::map(dz, |dz| path * dz);
         }
         let score = (kl == Kl::Path).then_some(&self.rows.score[..rows]);
-        q.backward(head, at, noise, dz, score, d_head);
+        q.backward(head, at, drawn, dz, score, d_head);
         match (&self.closed, kl) {
             (Some(closed), _) => closed.subtract_gradient(head, at.n_z, F::of(self.beta / m as f64), d_head),
-            (None, Kl::Sampled) => q.add_log_prob_gradient(head, at, noise, &self.rows.log_q[..rows], d_head),
+            (None, Kl::Sampled) => q.add_log_prob_gradient(head, at, drawn, &self.rows.log_q[..rows], d_head),
             _ => {}
         }
         let theta = Theta::of(model, self.realised.as_ref(), true);

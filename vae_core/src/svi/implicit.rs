@@ -11,7 +11,7 @@ use crate::nn::{Activation, Init, Layout, Mlp, Trace};
 use crate::numeric::real::{LOG_2PI, fill_normals};
 use crate::numeric::{LogMeanExp, Precision};
 use crate::optim::{Optimiser, OptimiserConfig};
-use crate::posteriors::{Posterior, SemiImplicit, Shape};
+use crate::posteriors::{Drawn, Posterior, SemiImplicit, Shape};
 use crate::rng::{Rng, Stream, rng};
 use crate::{Error, Result};
 
@@ -68,7 +68,8 @@ impl Implicit {
         self.forward(&mut ws.trace, &ws.psi, rows)?;
         let head = ws.trace.head()[..rows * 2 * self.dim].to_vec();
         self.q.sample(&head, at, &ws.eps, &mut ws.theta);
-        self.q.log_prob(&head, at, &ws.eps, &ws.theta, &mut ws.log_q);
+        let drawn = Drawn { noise: &ws.eps, z: &ws.theta };
+        self.q.log_prob(&head, at, drawn, &mut ws.log_q);
         let (share, mut bound) = (1.0 / l as f64, 0.0);
         for (row, theta) in ws.theta.chunks_exact(self.dim).enumerate() {
             let slope = &mut ws.d_theta[row * self.dim..(row + 1) * self.dim];
@@ -76,9 +77,9 @@ impl Implicit {
             slope.iter_mut().zip(theta).for_each(|(slope, theta)| *slope = share * (*slope - theta));
         }
         let weights = vec![-share; l];
-        self.q.add_path(&head, at, &ws.eps, &ws.theta, &weights, &mut ws.d_theta);
+        self.q.add_path(&head, at, drawn, &weights, &mut ws.d_theta);
         let d_head = &mut ws.trace.head_and_delta().1[..rows * 2 * self.dim];
-        self.q.backward(&head, at, &ws.eps, &ws.d_theta, Some(&weights), d_head);
+        self.q.backward(&head, at, drawn, &ws.d_theta, Some(&weights), d_head);
         self.mlp.backward(&self.params, &mut ws.trace, None, rows)?;
         for (k, layer) in self.mlp.layers().iter().enumerate() {
             let (input, delta) = self.mlp.input_and_delta(k, Input::dense(&ws.psi), &ws.trace, rows);
