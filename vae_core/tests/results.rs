@@ -55,7 +55,7 @@ fn committed_results_stand_for_the_runs() {
     let mut first = open("first");
     let made = first.run(&grid()).unwrap();
     let text = std::fs::read_to_string(&file).unwrap();
-    assert_eq!(text.lines().count(), 4 + 6, "a line a run");
+    assert_eq!(text.lines().count(), 4 + 8, "a line a run");
     // another machine: an empty store, and nothing is trained
     let mut second = open("second");
     let again = second.run(&grid()).unwrap();

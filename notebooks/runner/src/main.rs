@@ -62,6 +62,17 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
+    /// Typeset the report as PDF and HTML from the committed results (seconds)
+    ///
+    /// Sources: `notebooks/report/`. A number, claim or figure that they name and that is not committed ends the build.
+    Report {
+        /// Where report.pdf and report.html go [default: notebooks/out/report]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Write each page as a PNG, too
+        #[arg(long)]
+        pages: bool,
+    },
     /// Open JupyterLab on the notebooks, reachable from this machine only, protected by its token
     Lab {
         /// Handed on to `jupyter lab`, for example `-- --no-browser --port 9999`
@@ -167,6 +178,11 @@ fn in_checkout(command: Command) -> anyhow::Result<ExitCode> {
             let timeout = timeout.map(Duration::from_secs).or_else(|| profile.default_timeout());
             let all_well = run::rerun::rerun(&checkout, &selected, &places::Options { profile, timeout, out })?;
             return Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Report { out, pages } => {
+            setup::ensure(&checkout)?;
+            let out = out.unwrap_or_else(|| checkout.out().join("report"));
+            run::report::report(&checkout, &std::path::absolute(out)?, pages)?;
         }
         Command::Lab { args } => {
             setup::ensure(&checkout)?;

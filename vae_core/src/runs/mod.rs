@@ -2,6 +2,7 @@
 
 pub mod audience;
 pub mod claims;
+mod numbers;
 pub mod provenance;
 pub mod result;
 pub mod results;
@@ -13,6 +14,7 @@ mod sweep;
 
 pub use audience::{Audience, NoAudience, SweepAudience, Watcher};
 pub use claims::{Claim, Verdict};
+pub use numbers::Number;
 pub use provenance::Provenance;
 pub use result::{Run, RunResult};
 pub use results::{Results, claims};

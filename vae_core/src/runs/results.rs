@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::claims::Claim;
+use super::numbers::Number;
+use super::provenance::git_commit;
 use super::result::{Run, RunResult};
 use super::store::RunStore;
 use crate::config::{Grid, Profile, RunConfig};
@@ -29,6 +31,7 @@ pub struct Results {
     entries: Entries,
     asked: BTreeSet<String>,
     claims: Vec<Claim>,
+    numbers: Vec<Number>,
 }
 
 /// What the file holds.
@@ -41,6 +44,9 @@ struct Entries {
     /// What the notebook tested.
     #[serde(default)]
     claims: Vec<Claim>,
+    /// What the report's text may name.
+    #[serde(default)]
+    numbers: Vec<Number>,
 }
 
 impl Results {
@@ -59,7 +65,7 @@ impl Results {
     /// [`Error::Io`], [`Error::Checkpoint`] if the file cannot be read.
     pub fn at(path: Option<PathBuf>, store: RunStore) -> Result<Self> {
         let entries = path.as_deref().filter(|path| path.exists()).map(read).transpose()?.unwrap_or_default();
-        Ok(Self { store, path, entries, asked: BTreeSet::new(), claims: Vec::new() })
+        Ok(Self { store, path, entries, asked: BTreeSet::new(), claims: Vec::new(), numbers: Vec::new() })
     }
 
     /// The results of a grid, in its order: from the file, from the store, or trained. What was made is in the file even if others fail.
@@ -186,6 +192,14 @@ impl Results {
         self.claims.push(claim);
     }
 
+    /// Records a number of some runs for the report's text, as it is to be printed there. As claims, those of the last time go with
+    /// [`finish`](Self::finish).
+    pub fn number(&mut self, name: &str, text: impl Into<String>, unit: &str, runs: &[RunResult]) {
+        let runs: BTreeSet<String> = runs.iter().map(|run| run.config.hash()).collect();
+        let (name, unit, commit) = (name.to_owned(), unit.to_owned(), git_commit());
+        self.numbers.push(Number { name, text: text.into(), unit, runs: runs.into_iter().collect(), commit });
+    }
+
     /// Drops what was not asked for since it was opened, and returns how many entries that were.
     ///
     /// # Errors
@@ -197,6 +211,7 @@ impl Results {
         derived.retain(|key, _| self.asked.contains(key));
         let dropped = before - runs.len() - derived.len();
         self.entries.claims = std::mem::take(&mut self.claims);
+        self.entries.numbers = std::mem::take(&mut self.numbers);
         self.write()?;
         Ok(dropped)
     }
@@ -205,10 +220,11 @@ impl Results {
     fn write(&self) -> Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
         let text = format!(
-            "{{\"runs\": {{\n{}\n}}, \"derived\": {{\n{}\n}}, \"claims\": [\n{}\n]}}\n",
+            "{{\"runs\": {{\n{}\n}}, \"derived\": {{\n{}\n}}, \"claims\": [\n{}\n], \"numbers\": [\n{}\n]}}\n",
             lines(&self.entries.runs)?,
             lines(&self.entries.derived)?,
-            self.entries.claims.iter().map(json).collect::<Result<Vec<_>>>()?.join(",\n")
+            listed(&self.entries.claims)?,
+            listed(&self.entries.numbers)?
         );
         write_atomic(path, text.as_bytes())
     }
@@ -246,6 +262,10 @@ fn read(path: &Path) -> Result<Entries> {
 
 fn json(entry: &impl Serialize) -> Result<String> {
     serde_json::to_string(entry).map_err(|e| Error::config("results", e.to_string()))
+}
+
+fn listed(entries: &[impl Serialize]) -> Result<String> {
+    Ok(entries.iter().map(json).collect::<Result<Vec<_>>>()?.join(",\n"))
 }
 
 fn lines(entries: &BTreeMap<String, impl Serialize>) -> Result<String> {

@@ -7,4 +7,5 @@ pub mod lab;
 pub mod names;
 pub mod places;
 mod progress;
+pub mod report;
 pub mod rerun;
