@@ -101,6 +101,14 @@ pub enum Error {
         /// Runs asked for.
         runs: usize,
     },
+    /// Runs that are to be made elsewhere were listed, and nothing was trained.
+    #[error("{runs} runs are missing and listed in {}; make them with `cargo notebooks sweep {}`, then run again without VAEB_LIST", path.display(), path.display())]
+    Listed {
+        /// Runs that are missing.
+        runs: usize,
+        /// Where they are listed.
+        path: PathBuf,
+    },
     /// Some runs of a sweep failed; the others are stored.
     #[error("{} of {runs} runs failed, the others are stored:\n{}", failures.len(), failures.join("\n"))]
     Sweep {

@@ -79,17 +79,17 @@ fn committed_results_stand_for_the_runs() {
     assert_eq!(found, again_found);
     assert!(second.derive::<String>("first weight", one, |_| Ok(String::new())).is_err());
     assert!(second.derive::<f32>("another", one, weight).is_ok(), "trained in a store that has no such run");
-    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 4 + 2 + 5);
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 4 + 2 + 7);
     // a failure loses nothing of what was made beside it; what is no longer asked for goes
     let more = Grid::of(small()).seeds(5..6).and(diverges());
     assert!(matches!(second.run(&more), Err(Error::Sweep { .. })));
-    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 5 + 2 + 5);
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 5 + 2 + 7);
     let mut third = open("third");
     third.run(&Grid { runs: grid().runs[..3].to_vec() }).unwrap();
     third.claim(Claim::new("4.4", "it is so").ours("1", Verdict::Holds));
     assert_eq!(third.finish().unwrap(), 2 + 2);
     assert!(std::fs::read_to_string(&file).unwrap().contains("it is so"));
-    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 3 + 1 + 5);
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 3 + 1 + 7);
     std::fs::write(&file, "{").unwrap();
     let error = Results::at(Some(file.clone()), store("fourth")).unwrap_err();
     assert!(error.to_string().contains("git checkout"), "{error}");
@@ -112,4 +112,48 @@ fn a_run_that_begins_with_committed_ones_makes_them() {
     elsewhere.run(&Grid { runs: vec![("later".into(), later.clone())] }).unwrap();
     let width = |run: &vae_core::runs::Run| Ok(run.model.latent());
     assert_eq!(open("a third place").derive("N_z", &later, width).unwrap(), 2);
+}
+
+#[test]
+fn a_list_is_made_in_parts_elsewhere_and_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let whole = RunStore::at(at("whole")).run_grid(&grid()).unwrap();
+    let file = at("list.json");
+    let lists = RunStore::at(at("home")).listing_to(&file);
+    let error = lists.run_grid(&grid()).unwrap_err();
+    assert!(
+        matches!(error, Error::Listed { runs: 4, .. }) && error.to_string().contains("cargo notebooks sweep"),
+        "{error}"
+    );
+    let list = Grid::read(&file).unwrap();
+    assert_eq!(list, grid());
+    assert!(list.slice(0, 3).is_err() && list.slice(4, 3).is_err());
+    let home = RunStore::at(at("home"));
+    for part in 1..=3 {
+        let elsewhere = RunStore::at(at(&format!("part {part}")));
+        let runs = elsewhere.run_grid(&list.slice(part, 3).unwrap()).unwrap().len();
+        let merged = home.merge(&elsewhere).unwrap();
+        assert_eq!((merged.taken, merged.known), (runs, 0));
+        assert_eq!(home.merge(&elsewhere).unwrap().known, runs);
+    }
+    // nothing is missing any more, and the bits are those of one machine
+    let merged = lists.run_grid(&grid()).unwrap();
+    for (a, b) in merged.iter().zip(&whole) {
+        assert_eq!(a.model.params(), b.model.params());
+        assert_eq!(a.result.history, b.result.history);
+    }
+    // a merged run can be carried on
+    let longer = small().budget(Budget::Epochs(3)).seed(1);
+    assert_eq!(
+        home.run(&longer).unwrap().model.params(),
+        RunStore::at(at("alone")).run(&longer).unwrap().model.params()
+    );
+    // what is damaged is not taken
+    let other = RunStore::at(at("part 1"));
+    let model = other.path(&list.runs[0].1).join("model.safetensors");
+    std::fs::write(&model, b"nonsense").unwrap();
+    let error = RunStore::at(at("a third")).merge(&other).unwrap_err();
+    assert!(matches!(error, Error::Checkpoint { .. }), "{error}");
+    assert!(Grid::read(model).unwrap_err().to_string().contains("sweep NOTEBOOK --list"));
 }

@@ -62,6 +62,11 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
+    /// Train what a notebook or a list of runs asks for, or a part of it, without the notebook
+    ///
+    /// Any part can be started again: what is stored is not made twice, what was cut off goes on from its checkpoint. The exit
+    /// status is 0 if all of it is stored, 75 if it was interrupted. `notebooks/cluster/README.md`: Slurm, GNU parallel, HyperQueue.
+    Sweep(run::sweep::Options),
     /// Typeset the report as PDF and HTML from the committed results (seconds)
     ///
     /// Sources: `notebooks/report/`. A number, claim or figure that they name and that is not committed ends the build.
@@ -179,6 +184,7 @@ fn in_checkout(command: Command) -> anyhow::Result<ExitCode> {
             let all_well = run::rerun::rerun(&checkout, &selected, &places::Options { profile, timeout, out })?;
             return Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Command::Sweep(options) => return run::sweep::sweep(&checkout, &options),
         Command::Report { out, pages } => {
             setup::ensure(&checkout)?;
             let out = out.unwrap_or_else(|| checkout.out().join("report"));

@@ -2,6 +2,7 @@
 
 pub mod audience;
 pub mod claims;
+mod listing;
 mod numbers;
 pub mod provenance;
 pub mod result;
@@ -14,6 +15,7 @@ mod sweep;
 
 pub use audience::{Audience, NoAudience, SweepAudience, Watcher};
 pub use claims::{Claim, Verdict};
+pub use listing::Merged;
 pub use numbers::Number;
 pub use provenance::Provenance;
 pub use result::{Run, RunResult};

@@ -28,9 +28,14 @@ impl RunStore {
         if config.bound_to_budget().is_none() {
             checkpoint::save(trainer, &self.path(config).join(END))?;
         }
+        self.mark_end(config, trainer.updates())
+    }
+
+    /// Says that this run is here and ended after so many updates.
+    pub(super) fn mark_end(&self, config: &RunConfig, updates: u64) -> Result<()> {
         let folder = self.series(config);
         fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-        let name = folder.join(format!("{}-{}", trainer.updates(), config.hash()));
+        let name = folder.join(format!("{updates}-{}", config.hash()));
         File::create(&name).map_err(Error::io("create", &name))?;
         Ok(())
     }

@@ -43,12 +43,15 @@ pub struct RunStore {
     pub stop: StopFlag,
     /// Who watches; at first, nobody.
     pub audience: Arc<dyn Audience>,
+    /// Where what is asked for is listed instead of trained.
+    pub(super) listing: Option<PathBuf>,
 }
 
 impl RunStore {
-    /// In `VAEB_RUNS`, or `data/runs` in the checkout.
+    /// In `VAEB_RUNS`, or `data/runs` in the checkout. With `VAEB_LIST` it [lists](Self::listing_to) to that file.
     pub fn open() -> Self {
-        Self::at(runs_dir())
+        let listing = std::env::var_os("VAEB_LIST").filter(|path| !path.is_empty()).map(PathBuf::from);
+        Self { listing, ..Self::at(runs_dir()) }
     }
 
     /// In this folder, which is made when needed.
@@ -59,6 +62,7 @@ impl RunStore {
             checkpoint_every: Duration::from_secs(20),
             stop: StopFlag::default(),
             audience: Arc::new(NoAudience),
+            listing: None,
         }
     }
 
@@ -81,7 +85,10 @@ impl RunStore {
     pub fn run(&self, config: &RunConfig) -> Result<Run> {
         match self.read(config)? {
             Some(run) => Ok(run),
-            None => self.run_on(config, &config.data.load()?),
+            None => {
+                self.list(std::iter::once((String::new(), config.clone())))?;
+                self.run_on(config, &config.data.load()?)
+            }
         }
     }
 
@@ -105,17 +112,28 @@ impl RunStore {
     /// [`Error::Checkpoint`] if it is damaged.
     pub fn read(&self, config: &RunConfig) -> Result<Option<Run>> {
         let folder = self.path(config);
-        let path = folder.join("result.json");
-        if !path.exists() {
+        if !folder.join("result.json").exists() {
             return Ok(None);
         }
+        let run = self.read_folder(&folder)?;
+        if run.result.config == *config {
+            return Ok(Some(run));
+        }
+        let reason = format!("belongs to another configuration; delete {} to train anew", folder.display());
+        Err(Error::Checkpoint { path: folder.join("result.json"), reason })
+    }
+
+    /// The finished run in this folder, which bears the name of its configuration.
+    pub(super) fn read_folder(&self, folder: &Path) -> Result<Run> {
+        let path = folder.join("result.json");
         let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
         let damaged = |reason: String| Error::Checkpoint {
             path: path.clone(),
             reason: format!("{reason}; delete {} to train anew", folder.display()),
         };
         let result: RunResult = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
-        if result.config != *config {
+        let config = &result.config;
+        if folder.file_name().is_none_or(|name| *name != *config.hash()) {
             return Err(damaged("belongs to another configuration".into()));
         }
         let (height, width) = config.data.kind.image_shape();
@@ -123,7 +141,7 @@ impl RunStore {
         let weights = weights::read(&folder.join(MODEL), &model)
             .map_err(|e| e.advise(&format!("delete {} to train anew", folder.display())))?;
         model.params_mut().copy_from_slice(&weights);
-        Ok(Some(Run { result, model }))
+        Ok(Run { result, model })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -141,6 +159,9 @@ impl RunStore {
         mut watcher: Box<dyn Watcher + '_>,
         threads: usize,
     ) -> Result<Run> {
+        if self.listing.is_some() && self.read(config)?.is_none() {
+            self.list(std::iter::once((String::new(), config.clone())))?;
+        }
         let blank = Trainer::from_init(config, data)?; // refuses nonsense before anything is written
         let folder = self.path(config);
         fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;

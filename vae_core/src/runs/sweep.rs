@@ -58,6 +58,7 @@ impl RunStore {
         let total = list.len();
         let lost = || Error::config("runs", "a training thread died; run again to go on from its checkpoint");
         if !open.is_empty() {
+            self.list(open.iter().map(|run| list[run.index].clone()))?;
             let audience = self.audience.sweep(open.iter().map(|run| list[run.index].0.clone()).collect());
             let training = Training::begin();
             open.sort_by(|a, b| a.work.total_cmp(&b.work)); // the longest at the end, from where they are taken

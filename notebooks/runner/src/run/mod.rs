@@ -9,3 +9,4 @@ pub mod places;
 mod progress;
 pub mod report;
 pub mod rerun;
+pub mod sweep;
