@@ -65,22 +65,15 @@ else
     echo "no GNU parallel here: apt install parallel"
 fi
 
-if command -v hq > /dev/null; then
-    echo "== HyperQueue, a worker killed"
-    export HQ_SERVER_DIR=$work/hq
-    hq server start > "$work/hq.log" 2>&1 &
-    children+=($!)
-    until hq server info > /dev/null 2>&1; do sleep 0.2; done
-    hq worker start --cpus=2 --work-dir "$work/worker1" > "$work/worker1.log" 2>&1 &
-    worker=$!
-    VAEB_RUNS=$work/hyperqueue hq submit --array=1-12 --cpus=1 --crash-limit=5 --stdout=none --stderr=none notebooks/cluster/hyperqueue.sh "$list" > /dev/null
+python=${VAEB_PYTHON:-python3}
+if "$python" -c "import hyperqueue" 2> /dev/null; then
+    echo "== HyperQueue, a task killed"
+    VAEB_RUNS=$work/hyperqueue "$python" notebooks/cluster/with_hyperqueue.py "$list" > "$work/hyperqueue.log" 2>&1 &
+    all=$!
     begun hyperqueue
-    kill -KILL "$worker"
-    pkill -KILL -f "notebooks sweep $list --index" || true
-    hq worker start --cpus=2 --work-dir "$work/worker2" > "$work/worker2.log" 2>&1 &
-    children+=($!)
-    hq job wait last > /dev/null
-    hq server stop > /dev/null
+    pkill -KILL -f "notebooks sweep $list --index" --oldest
+    wait "$all"
+    grep failed "$work/hyperqueue.log" | sed 's/^/  /'
     same hyperqueue
 else
     echo "no HyperQueue here: pip install hyperqueue"
