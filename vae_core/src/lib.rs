@@ -30,7 +30,7 @@
 //! | section 7 | priors of nearly binary codes | [`priors::GaussianPair`], [`priors::Beta`], [`posteriors::Kumaraswamy`], [`inference::bits`], [`inference::align`] |
 //! | section 7 | an implicit posterior | [`posteriors::SemiImplicit`] |
 //! | section 7 | scheduled denoising, L^C | [`corruption`], [`corruption::NoiseSchedule`], [`models::Vae::denoising_bound`] |
-//! | Kingma & Welling, app. D | marginal likelihood (here by importance sampling) | [`inference::marginal`] |
+//! | Kingma & Welling, app. D | marginal likelihood by importance sampling, and by samples of the posterior | [`inference::marginal`], [`mcmc`] |
 //!
 //! # Choices
 //! [`priors`], [`posteriors`], [`likelihoods`], [`estimators`], [`optim`], [`corruption`] and [`weights`] each hold one idea a file, and a
@@ -75,6 +75,7 @@ pub mod inference;
 pub mod kernel;
 pub mod likelihoods;
 pub mod live;
+pub mod mcmc;
 pub mod models;
 pub mod nn;
 pub mod numeric;

@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["numeric"],
     &["choices", "nn", "optim", "data"],
     &["priors", "posteriors", "likelihoods", "weights", "corruption", "estimators"],
-    &["models", "svi"],
+    &["models", "svi", "mcmc"],
     &["step"],
     &["inference", "config"],
     &["train"],

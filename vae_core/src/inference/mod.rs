@@ -12,6 +12,7 @@ mod gradient;
 mod grid;
 pub mod latent;
 pub mod marginal;
+mod nearest_gaussian;
 mod weights;
 
 pub use alignment::{Alignment, align};
