@@ -42,6 +42,8 @@ pub enum Stream {
     Marginal = 13,
     /// ζ of the weights while training: index = update; of samples of them elsewhere: 2³⁵ + number of the sample.
     Weights = 14,
+    /// Momenta and acceptances of Hamiltonian Monte Carlo; index = move.
+    Chains = 15,
 }
 
 /// The generator of `stream` at `index`; distinct `(seed, stream, index)` never overlap within 2³² words of 32 bits.

@@ -3,6 +3,7 @@
 mod alignment;
 pub mod bits;
 mod bounds;
+mod by_hmc;
 pub mod coders;
 mod constant;
 mod denoising;

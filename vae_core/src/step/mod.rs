@@ -9,6 +9,7 @@
 
 mod ascent;
 mod batch;
+mod joint;
 mod passes;
 mod score;
 mod strips;
@@ -18,5 +19,6 @@ mod workspace;
 
 pub use ascent::{Ascent, StepSettings};
 pub use batch::Batch;
+pub use joint::Joint;
 pub use theta::weights_divergence;
 pub use workspace::Workspace;
