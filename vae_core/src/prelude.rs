@@ -1,6 +1,8 @@
 //! All that a notebook needs: `use vae_core::prelude::*;`.
 
-pub use crate::config::{Budget, EarlyStop, Grid, Objective, Origin, Profile, RecordAt, RunConfig, WeightPrior, param};
+pub use crate::config::{
+    Algorithm, Budget, EarlyStop, Grid, Objective, Origin, Profile, RecordAt, RunConfig, WeightPrior, param,
+};
 pub use crate::corruption::NoiseSchedule;
 pub use crate::data::batches::BatchScheme;
 pub use crate::data::dataset::{Dataset, DatasetConfig, DatasetKind, Images, Limit, SplitScheme};

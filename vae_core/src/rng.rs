@@ -44,6 +44,8 @@ pub enum Stream {
     Weights = 14,
     /// Momenta and acceptances of Hamiltonian Monte Carlo; index = move.
     Chains = 15,
+    /// z and x of the dreams of wake-sleep; index = update.
+    Dream = 16,
 }
 
 /// The generator of `stream` at `index`; distinct `(seed, stream, index)` never overlap within 2³² words of 32 bits.

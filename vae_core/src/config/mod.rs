@@ -1,5 +1,6 @@
 //! What determines a run, and how much a notebook does.
 
+pub mod algorithm;
 pub mod budget;
 pub mod early_stop;
 pub mod grid;
@@ -9,6 +10,7 @@ pub mod profile;
 pub mod record;
 pub mod run;
 
+pub use algorithm::Algorithm;
 pub use budget::Budget;
 pub use early_stop::EarlyStop;
 pub use grid::Grid;

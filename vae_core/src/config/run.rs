@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::algorithm::Algorithm;
 use super::budget::Budget;
 use super::early_stop::EarlyStop;
 use super::objective::{Objective, WeightPrior};
@@ -66,6 +67,9 @@ pub struct RunConfig {
     /// How the level of the model's corruption changes over the budget.
     #[serde(default, skip_serializing_if = "is_default")]
     pub noise_schedule: NoiseSchedule,
+    /// How an update is made.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub algorithm: Algorithm,
     /// Which networks learn.
     #[serde(default, skip_serializing_if = "is_default")]
     pub learned: Learned,
@@ -120,6 +124,7 @@ impl RunConfig {
             precision: Precision::F32,
             kl_weight: KlWeight::default(),
             noise_schedule: NoiseSchedule::default(),
+            algorithm: Algorithm::default(),
             learned: Learned::default(),
             start: None,
         }
@@ -209,6 +214,13 @@ impl RunConfig {
         self
     }
 
+    /// The same by another algorithm.
+    #[must_use]
+    pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.algorithm = algorithm;
+        self
+    }
+
     /// The same, in which only these networks learn.
     #[must_use]
     pub fn learned(mut self, learned: Learned) -> Self {
@@ -246,6 +258,9 @@ impl RunConfig {
             let reason = "is a prior of weights that are a point; that of Gaussian weights is model.weights.prior";
             return Err(Error::config("weight_prior", reason));
         }
+        if self.algorithm == Algorithm::WakeSleep {
+            self.validate_wake_sleep()?;
+        }
         if let Some(origin) = &self.start {
             origin.validate()?;
         }
@@ -262,6 +277,29 @@ impl RunConfig {
                 "batch",
                 "times L times the widest layer is beyond 2³¹ values; take a smaller M or L",
             ));
+        }
+        Ok(())
+    }
+
+    /// What a dream cannot be made of.
+    fn validate_wake_sleep(&self) -> Result<()> {
+        let refuse =
+            |field: &str, reason: &str| Err(Error::config(field, format!("{reason}, which wake-sleep does not know")));
+        let (q, form) = (self.model.posterior.get::<f32>(), self.estimator.form.get());
+        if !q.has_inverse() {
+            return refuse(
+                "model.posterior",
+                &format!("is {}: the noise behind a given z", self.model.posterior.name()),
+            );
+        }
+        if self.model.weights.gaussian().is_some() {
+            return refuse("model.weights", "are Gaussian");
+        }
+        if !self.model.corruption.get::<f32>().is_none() {
+            return refuse("model.corruption", "is a corruption of data");
+        }
+        if form.is_importance_weighted() || self.kl_weight != KlWeight::default() || self.learned != Learned::Both {
+            return refuse("estimator", "weighs samples or the KL divergence, or only one network learns");
         }
         Ok(())
     }

@@ -39,6 +39,11 @@ impl<F: Real> Optimiser<F> {
     /// The next step, to be applied to all parameters, in parts and in any order.
     pub fn begin(&mut self, factor: f64) -> (Step, State<'_, F>) {
         self.updates += 1;
+        self.again(factor)
+    }
+
+    /// The present step once more, for parameters to which it was not applied.
+    pub fn again(&mut self, factor: f64) -> (Step, State<'_, F>) {
         let mut slots = self.slots.iter_mut().map(|slot| slot.1.as_mut_slice());
         let state = State([slots.next().unwrap_or_default(), slots.next().unwrap_or_default()]);
         (Step { config: self.config, at: StepAt { factor, t: self.updates } }, state)

@@ -37,6 +37,19 @@ impl<F: Real> Posterior<F> for DiagonalGaussian {
     }
 
     /// Through ε: −½ Σ_j (log 2π + log σ_j² + ε_j²).
+    fn has_inverse(&self) -> bool {
+        true
+    }
+
+    fn noise_of(&self, head: &[F], Shape { l, n_z: n, .. }: Shape, z: &[F], noise: &mut [F]) {
+        for (row, (z, noise)) in z.chunks_exact(n).zip(noise.chunks_exact_mut(n)).enumerate() {
+            let (mu, log_var) = head[row / l * 2 * n..][..2 * n].split_at(n);
+            for j in 0..n {
+                noise[j] = (z[j] - mu[j]) / sigma(log_var[j]);
+            }
+        }
+    }
+
     fn log_prob(
         &self,
         head: &[F],

@@ -114,6 +114,16 @@ pub trait Posterior<F: Real>: std::fmt::Debug + Send + Sync {
     /// z of the head and the noise.
     fn sample(&self, head: &[F], at: Shape, noise: &[F], z: &mut [F]);
 
+    /// Whether [`noise_of`](Self::noise_of) is known.
+    fn has_inverse(&self) -> bool {
+        false
+    }
+
+    /// The noise with which the head makes this z, where z is given: the inverse of [`sample`](Self::sample), which not every posterior has.
+    fn noise_of(&self, _head: &[F], _at: Shape, _z: &[F], noise: &mut [F]) {
+        noise.fill(F::nan());
+    }
+
     /// log q(z | x).
     fn log_prob(&self, head: &[F], at: Shape, drawn: Drawn<'_, F>, log_q: &mut [F]);
 

@@ -18,8 +18,9 @@ use crate::nn::dense::{Dense, Input};
 use crate::nn::{Mlp, Trace};
 use crate::numeric::gemm::{self, Mat, Packed};
 use crate::numeric::{Real, vmath};
-use crate::optim::{Optimiser, Step};
+use crate::optim::{Optimiser, State, Step};
 use crate::priors::PriorConfig;
+use crate::rng::Rng;
 use crate::threads;
 use crate::weights::{Planes, Point, Scaling, WeightPosterior};
 use crate::{Error, Result};
@@ -111,14 +112,48 @@ impl<F: Real> Ascent<F> {
         ws.beta = settings.kl_weight;
         ws.prior = settings.prior.unwrap_or(model.prior());
         let bound = ws.both_passes(model, batch)?;
-        let update = settings.update;
-        let diverged = |quantity: &str, value| Error::NonFinite { step: update, quantity: quantity.into(), value };
         if !bound.bound.is_finite() {
-            return Err(diverged("the bound", bound.bound));
+            return Err(diverged(settings, "the bound", bound.bound));
         }
-        let (encoder, decoder, params) = model.networks_and_params_mut();
-        let deltas = Deltas { encoder, decoder, ws, input: batch.input };
         let (step, state) = optimiser.begin(settings.factor);
+        self.update(model, batch.input, ws, (step, state), settings)?;
+        Ok(bound)
+    }
+
+    /// Dreams as many x `[M, D]` as there is room for, and moves the encoder, whatever the settings say, up log q(z | x): the second half of an update whose
+    /// first half was a [`step`](Self::step) of the decoder. Returns the mean of log q(z | x), nats.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn dream(
+        &self,
+        model: &mut Vae<F>,
+        dreams: &mut [F],
+        ws: &mut Workspace<F>,
+        optimiser: &mut Optimiser<F>,
+        settings: StepSettings,
+        rng: &mut Rng,
+    ) -> Result<f64> {
+        let log_q = ws.dream(model, settings.prior.unwrap_or(model.prior()), dreams, rng)?;
+        if !log_q.is_finite() {
+            return Err(diverged(settings, "log q(z | x) of dreams", log_q));
+        }
+        let settings = StepSettings { learned: Learned::Encoder, ..settings };
+        self.update(model, dreams, ws, optimiser.again(settings.factor), settings)?;
+        Ok(log_q)
+    }
+
+    /// Takes the step from what the passes have left behind.
+    fn update(
+        &self,
+        model: &mut Vae<F>,
+        input: &[F],
+        ws: &Workspace<F>,
+        (step, state): (Step, State<'_, F>),
+        settings: StepSettings,
+    ) -> Result<()> {
+        let (encoder, decoder, params) = model.networks_and_params_mut();
+        let deltas = Deltas { encoder, decoder, ws, input };
         let job = Job { ascent: self, deltas, step, settings, diverged: AtomicBool::new(false) };
         let (centre, rho) = params.split_at_mut(self.strips.last().map_or(0, |strip| strip.range.end));
         let (state, state_of_rho) = state.split_at(centre.len());
@@ -126,10 +161,14 @@ impl<F: Real> Ascent<F> {
         let untaken = Mutex::new(UntakenStrips { strips: &self.strips, centre, rho });
         threads::on_each(0, self.buffers.len(), &|thread| job.run(&untaken, thread))?;
         if job.diverged.into_inner() {
-            return Err(diverged("the gradient", f64::INFINITY));
+            return Err(diverged(settings, "the gradient", f64::INFINITY));
         }
-        Ok(bound)
+        Ok(())
     }
+}
+
+fn diverged(settings: StepSettings, quantity: &str, value: f64) -> Error {
+    Error::NonFinite { step: settings.update, quantity: quantity.into(), value }
 }
 
 /// What the two passes have left behind: each layer's input and δ.

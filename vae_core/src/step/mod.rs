@@ -9,6 +9,7 @@
 
 mod ascent;
 mod batch;
+mod dream;
 mod joint;
 mod passes;
 mod score;

@@ -10,12 +10,12 @@ use super::evaluate::{Gather, evaluate};
 use super::history::{History, Record};
 use super::state::{Kept, Parts};
 use super::weights;
-use crate::config::{Origin, RunConfig};
+use crate::config::{Algorithm, Origin, RunConfig};
 use crate::data::batches::Batches;
 use crate::data::dataset::{Dataset, Images};
 use crate::data::preprocess::Preprocessor;
 use crate::estimators::{Bound, Estimator};
-use crate::models::Vae;
+use crate::models::{Learned, Vae};
 use crate::numeric::isa;
 use crate::optim::Optimiser;
 use crate::rng::{Stream, rng};
@@ -235,7 +235,7 @@ impl Trainer {
             factor: config.schedule.factor(samples, total),
             kl_weight: config.kl_weight.at(samples),
             prior: config.model.prior.get::<f32>().at(samples),
-            learned: config.learned,
+            learned: if config.algorithm == Algorithm::WakeSleep { Learned::Decoder } else { config.learned },
             update: update + 1,
         };
         let (model, ws, optimiser) = (&mut self.model, &mut self.ws, &mut self.optimiser);
@@ -243,6 +243,13 @@ impl Trainer {
             Err(Error::NonFinite { step, quantity, value }) => return Err(self.diverged(step, quantity, value)),
             bound => bound?,
         };
+        if config.algorithm == Algorithm::WakeSleep {
+            let rng = &mut rng(config.seed, Stream::Dream, update);
+            match self.ascent.dream(model, &mut self.x, ws, optimiser, settings, rng) {
+                Err(Error::NonFinite { step, quantity, value }) => return Err(self.diverged(step, quantity, value)),
+                log_q => log_q?,
+            };
+        }
 
         let slot = (update % self.window.len() as u64) as usize;
         self.window[slot] = [minibatch.reconstruction, minibatch.kl, minibatch.weights];
