@@ -68,6 +68,7 @@ mod choices;
 pub mod config;
 pub mod corruption;
 pub mod data;
+pub mod environment;
 pub mod error;
 pub mod estimators;
 pub mod figures;

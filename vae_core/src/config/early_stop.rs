@@ -6,6 +6,7 @@ use crate::{Error, Result};
 
 /// Stops a run when the validation bound has not risen for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EarlyStop {
     /// Records without a rise.
     pub patience: u64,

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::data::dataset::{Dataset, DatasetConfig, DatasetKind, Limit};
+use crate::environment::variable;
 use crate::{Error, Result};
 
 /// How much a notebook does; from `VAEB_PROFILE`.
@@ -26,11 +27,11 @@ impl Profile {
     /// # Errors
     /// [`Error::Config`] if it is something else.
     pub fn from_env() -> Result<Self> {
-        match std::env::var("VAEB_PROFILE").as_deref() {
-            Err(_) | Ok("" | "quick") => Ok(Self::Quick),
-            Ok("smoke") => Ok(Self::Smoke),
-            Ok("report") => Ok(Self::Report),
-            Ok(other) => Err(Error::config("VAEB_PROFILE", format!("is `{other}`; use smoke, quick or report"))),
+        match variable("VAEB_PROFILE")?.as_deref() {
+            None | Some("quick") => Ok(Self::Quick),
+            Some("smoke") => Ok(Self::Smoke),
+            Some("report") => Ok(Self::Report),
+            Some(other) => Err(Error::config("VAEB_PROFILE", format!("is `{other}`; use smoke, quick or report"))),
         }
     }
 
@@ -102,16 +103,13 @@ impl std::fmt::Display for Profile {
 /// A notebook parameter: `VAEB_` and the name in the environment (`VAEB_EPOCHS` for `EPOCHS`), or the default.
 ///
 /// # Errors
-/// [`Error::Config`] if the variable is set to something that is not a `T`.
+/// [`Error::Config`] if the variable is set to something that is not a `T`, or not a finite number.
 pub fn param<T: FromStr>(name: &str, default: T) -> Result<T> {
     let name = format!("VAEB_{name}");
-    match std::env::var(&name) {
-        Err(_) => Ok(default),
-        Ok(text) => text.trim().parse().map_err(|_| {
-            Error::config(
-                name,
-                format!("is `{text}` in the environment, which is not a {}", std::any::type_name::<T>()),
-            )
-        }),
+    let Some(text) = variable(&name)? else { return Ok(default) };
+    let refuse = |what: &str| Error::config(&name, format!("is `{text}` in the environment, which is not {what}"));
+    if text.parse::<f64>().is_ok_and(|number| !number.is_finite()) {
+        return Err(refuse("a finite number"));
     }
+    text.parse().map_err(|_| refuse(&format!("a {}", std::any::type_name::<T>())))
 }

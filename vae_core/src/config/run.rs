@@ -26,6 +26,7 @@ use crate::{Error, Result};
 
 /// Everything that determines a run. Two runs with equal configurations have equal results, bit for bit, on one CPU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunConfig {
     /// Which data, how divided, how many.
     pub data: DatasetConfig,

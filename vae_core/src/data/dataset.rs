@@ -21,6 +21,7 @@ const FREY_TRAIN: usize = 1500;
 
 /// Everything that determines a [`Dataset`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DatasetConfig {
     /// Which data set.
     pub kind: DatasetKind,
@@ -43,7 +44,7 @@ impl DatasetConfig {
     /// # Errors
     /// [`Error::Data`] if only some of its files are here; [`Error::Io`] if a folder cannot be read.
     pub fn digits() -> Result<Self> {
-        Self::real_or(DatasetKind::Mnist, DatasetKind::SyntheticDigits, &locate::search_path())
+        Self::real_or(DatasetKind::Mnist, DatasetKind::SyntheticDigits, &locate::search_path()?)
     }
 
     /// Frey Face if its file is here, else the synthetic faces.
@@ -51,7 +52,7 @@ impl DatasetConfig {
     /// # Errors
     /// As [`digits`](Self::digits).
     pub fn faces() -> Result<Self> {
-        Self::real_or(DatasetKind::FreyFace, DatasetKind::SyntheticFaces, &locate::search_path())
+        Self::real_or(DatasetKind::FreyFace, DatasetKind::SyntheticFaces, &locate::search_path()?)
     }
 
     fn real_or(real: DatasetKind, drawn: DatasetKind, folders: &[PathBuf]) -> Result<Self> {
@@ -67,7 +68,7 @@ impl DatasetConfig {
     /// one or the copy of own images is missing or damaged, [`Error::Io`] if one cannot be read.
     pub fn load(&self) -> Result<Dataset> {
         let is_own = matches!(self.kind, DatasetKind::Own(_));
-        self.load_from(&if is_own { vec![locate::runs_dir()] } else { locate::search_path() })
+        self.load_from(&if is_own { vec![locate::runs_dir()] } else { locate::search_path()? })
     }
 
     pub(super) fn load_from(&self, folders: &[PathBuf]) -> Result<Dataset> {

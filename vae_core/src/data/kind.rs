@@ -65,6 +65,7 @@ impl DatasetKind {
 
 /// What identifies own images in a configuration, and so in the hash of every run on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OwnData {
     /// SHA-256 of number, height, width, type and values of all images and of their labels, in the given order.
     pub sha256: Fingerprint,
@@ -107,6 +108,7 @@ pub enum SplitScheme {
 
 /// Keeps only the first images of each split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Limit {
     /// At most so many training images.
     pub train: usize,

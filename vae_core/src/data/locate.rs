@@ -37,13 +37,20 @@ pub fn runs_dir() -> PathBuf {
 }
 
 /// The folders that are searched, in order.
-pub fn search_path() -> Vec<PathBuf> {
+///
+/// # Errors
+/// [`Error::Config`] if `VAEB_DATA` names something that is no folder: data of one's own would quietly be others.
+pub fn search_path() -> Result<Vec<PathBuf>> {
     let mut folders: Vec<PathBuf> = from_environment(DATA_VARIABLE).into_iter().collect();
+    if let Some(folder) = folders.iter().find(|folder| !folder.is_dir()) {
+        let reason = format!("is {}, which is no folder here; make it, or unset the variable", folder.display());
+        return Err(Error::config(DATA_VARIABLE, reason));
+    }
     let own = project_root().join("data");
     if !folders.contains(&own) {
         folders.push(own);
     }
-    folders
+    Ok(folders)
 }
 
 fn from_environment(variable: &str) -> Option<PathBuf> {

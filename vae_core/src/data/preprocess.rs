@@ -50,6 +50,7 @@ pub enum Binarise {
 /// Preprocessing; part of every configuration and caption.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[serde(deny_unknown_fields)]
 pub struct Preprocess {
     /// k/255 or k/256 of bytes, or real numbers as they are.
     pub scale: Scale,

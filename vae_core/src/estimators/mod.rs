@@ -50,6 +50,7 @@ choices! {
 
 /// A rule, and the number of samples of z per datapoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Estimator {
     /// L^A, L^B, ….
     pub form: Form,

@@ -23,14 +23,23 @@ impl Vae<f32> {
     ///
     /// # Errors
     /// [`Error::Shape`] if x is not `[M, D]`, [`Error::Data`] if it has values that the likelihood does not know; [`Error::Config`] if the
-    /// estimator does not fit the posterior and the prior.
+    /// estimator does not fit the posterior and the prior; [`Error::NonFinite`] instead of a bound that is no number.
     pub fn elbo(&self, x: &Array2<f32>, estimator: Estimator, seed: u64) -> Result<Bound> {
         self.check_pixels(x)?;
         let (x, d) = (slice(x.view()), self.data_width());
         let at = (seed, threads::available()?);
-        self.elbo_of_blocks(x.len() / d, (estimator, self.config().corruption), at, |first, count| {
+        let corruption = self.config().corruption;
+        let bound = self.elbo_of_blocks(x.len() / d, (estimator, corruption), at, |first, count| {
             Ok(x[first * d..(first + count) * d].to_vec())
-        })
+        })?;
+        if bound.bound.is_finite() { Ok(bound) } else { Err(self.not_finite("the bound", bound.bound)) }
+    }
+
+    /// What is wrong with a model that says this of finite data.
+    fn not_finite(&self, quantity: &str, value: f64) -> Error {
+        let parameters = self.params().iter().filter(|p| !p.is_finite()).count();
+        let quantity = format!("{quantity} of this model, {parameters} of whose parameters are not finite,");
+        Error::NonFinite { step: 0, quantity, value }
     }
 
     /// Whether the likelihood can say something of these pixels.
@@ -92,7 +101,7 @@ impl Vae<f32> {
     ///
     /// # Errors
     /// [`Error::Shape`] if x is not `[M, D]`, [`Error::Data`] if it has values that the likelihood does not know, [`Error::Config`] for
-    /// k = 0.
+    /// k = 0; [`Error::NonFinite`] instead of a value that is no number.
     pub fn log_marginal(&self, x: &Array2<f32>, k: usize, seed: u64) -> Result<Array1<f64>> {
         self.check_pixels(x)?;
         let (x, at) = (slice(x.view()), (seed, threads::available()?));
@@ -100,7 +109,11 @@ impl Vae<f32> {
         for model in self.realisations(seed) {
             means.iter_mut().zip(log_marginal(&model, &x, k, at)?).for_each(|(mean, log_px)| mean.push(log_px));
         }
-        Ok(means.iter().map(LogMeanExp::value).collect())
+        let log_px: Array1<f64> = means.iter().map(LogMeanExp::value).collect();
+        match log_px.iter().find(|v| !v.is_finite()) {
+            None => Ok(log_px),
+            Some(&value) => Err(self.not_finite("log p(x)", value)),
+        }
     }
 
     /// D_KL(q(z_j | x) ‖ p(z_j)) of each latent dimension `[N_z]`, averaged over x `[M, D]`, nats. x is taken without corruption.
@@ -118,6 +131,9 @@ impl Vae<f32> {
             Error::config("model.prior", reason)
         };
         let closed = closed_kl::<f32>(&q, &p).ok_or_else(none)?;
+        if x.nrows() == 0 {
+            return Err(Error::config("x", "has no rows; a divergence needs at least one datapoint"));
+        }
         let head = self.run_blocks(self.encoder(), x, "x [M, D]")?;
         let mut sums = vec![0.0; self.latent()];
         closed.add_per_dimension(&slice(head.view()), self.latent(), &mut sums);

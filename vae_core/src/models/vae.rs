@@ -26,6 +26,7 @@ use crate::{Error, Result};
 
 /// Everything that determines the shape and the start of a [`Vae`], but for the width D of the data and the seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ModelConfig {
     /// N_z, the number of latent dimensions.
     pub latent: usize,

@@ -6,6 +6,7 @@ use pulp::Arch;
 #[cfg(target_arch = "x86_64")]
 use pulp::x86::V4;
 
+use crate::environment::variable;
 use crate::{Error, Result};
 
 /// The environment variable that forces a path, for tests and comparisons: `portable`, `avx2`, `avx512`, `amx` or `neon`.
@@ -93,7 +94,7 @@ pub fn name() -> &'static str {
 /// # Errors
 /// [`Error::Config`] listing those that it can.
 pub fn check() -> Result<()> {
-    chosen(std::env::var(VARIABLE).ok().as_deref()).map(drop)
+    chosen(variable(VARIABLE)?.as_deref()).map(drop)
 }
 
 fn best() -> Path {

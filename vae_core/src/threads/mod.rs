@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ndarray::{ArrayViewMut2, Axis};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::environment::variable;
 use crate::{Error, Result};
 
 /// The environment variable that limits the threads of this process.
@@ -25,11 +26,9 @@ pub fn cores() -> usize {
 /// # Errors
 /// [`Error::Config`] if `VAEB_THREADS` is not a number of threads that the machine has cores for.
 pub fn available() -> Result<usize> {
-    match std::env::var(VARIABLE) {
-        Ok(text) if !text.trim().is_empty() => {
-            check(text.trim().parse().map_err(|_| Error::config(VARIABLE, format!("is {text:?}, not a number")))?)
-        }
-        _ => Ok(cores()),
+    match variable(VARIABLE)? {
+        Some(text) => check(text.parse().map_err(|_| Error::config(VARIABLE, format!("is {text:?}, not a number")))?),
+        None => Ok(cores()),
     }
 }
 

@@ -1,0 +1,86 @@
+//! What is wrong is an error before it is a result.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+use common::small;
+use ndarray::Array2;
+use vae_core::Error;
+use vae_core::config::{Profile, RunConfig, param};
+use vae_core::data::dataset::DatasetConfig;
+use vae_core::estimators::Estimator;
+use vae_core::models::{ModelConfig, Vae};
+use vae_core::threads;
+
+/// Says what the environment means; in a test run of its own it says nothing.
+#[test]
+fn says_what_the_environment_means() {
+    if std::env::var_os("SAY").is_none() {
+        return;
+    }
+    println!("data: {:?}", DatasetConfig::digits().map(|c| c.kind));
+    println!("profile: {:?}", Profile::from_env());
+    println!("threads: {:?}", threads::available().map(|n| n > 0));
+    println!("parameter: {:?}", param("A_NUMBER", 1.5));
+}
+
+/// The same with a variable.
+fn with(name: &str, value: impl AsRef<OsStr>) -> String {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "says_what_the_environment_means", "--nocapture"]);
+    command.env_remove("VAEB_DATA").env("SAY", "1").env(name, value);
+    String::from_utf8(command.output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn variables_that_mean_nothing_are_errors() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for value in [OsStr::new("/no/such/folder"), file.path().as_os_str()] {
+        let said = with("VAEB_DATA", value);
+        assert!(said.contains("data: Err") && said.contains("is no folder here"), "{said}");
+    }
+    let not_utf8 = OsStr::from_bytes(b"\xff1");
+    for (name, what) in [("VAEB_PROFILE", "profile"), ("VAEB_THREADS", "threads"), ("VAEB_A_NUMBER", "parameter")] {
+        let said = with(name, not_utf8);
+        assert!(said.contains(&format!("{what}: Err")) && said.contains("not UTF-8"), "{said}");
+        let said = with(name, " ");
+        assert!(said.contains(&format!("{what}: Ok")), "{said}");
+    }
+    for value in ["NaN", "inf", "1e400", "much"] {
+        assert!(with("VAEB_A_NUMBER", value).contains("parameter: Err"), "{value}");
+    }
+    assert!(with("VAEB_A_NUMBER", "2.5").contains("parameter: Ok(2.5)"));
+}
+
+#[test]
+fn unknown_fields_of_a_configuration_are_errors() {
+    let whole = serde_json::to_value(small()).unwrap();
+    assert!(serde_json::from_value::<RunConfig>(whole.clone()).is_ok());
+    for place in ["", "/data", "/data/limit", "/preprocess", "/model", "/estimator"] {
+        let mut changed = whole.clone();
+        changed.pointer_mut(place).unwrap()["colour"] = 1.into();
+        let error = serde_json::from_value::<RunConfig>(changed).unwrap_err().to_string();
+        assert!(error.contains("colour"), "{place}: {error}");
+    }
+}
+
+#[test]
+fn a_model_that_is_not_finite_has_no_bound() {
+    let config = ModelConfig { latent: 2, encoder: vec![4], decoder: vec![4], ..ModelConfig::default() };
+    let x = Array2::from_elem((3, 9), 0.5);
+    for (name, value) in [("posterior.bias", f32::NAN), ("posterior.bias", 400.0), ("likelihood.bias", f32::NAN)] {
+        let mut model = Vae::<f32>::new(&config, 9, 0).unwrap();
+        let place = model.layout().get(name).unwrap().range();
+        model.params_mut()[place].fill(value);
+        let bound = model.elbo(&x, Estimator::default(), 0);
+        let log_px = model.log_marginal(&x, 10, 0);
+        assert!(matches!(bound, Err(Error::NonFinite { .. })), "{name} {value}: {bound:?}");
+        assert!(matches!(log_px, Err(Error::NonFinite { .. })), "{name} {value}: {log_px:?}");
+    }
+    let model = Vae::<f32>::new(&config, 9, 0).unwrap();
+    assert!(matches!(model.kl_per_dimension(&Array2::zeros((0, 9))), Err(Error::Config { .. })));
+}
