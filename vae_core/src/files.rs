@@ -7,7 +7,11 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use crate::checksum::sha256_hex;
 use crate::{Error, Result};
+
+/// The metadata entry with the SHA-256 of what is in the file; files of others have none.
+const CHECKSUM: &str = "sha256";
 
 /// How the names of unfinished files begin.
 const PARTIAL: &str = ".partial-";
@@ -83,7 +87,24 @@ impl TensorFile {
         let tensors = tensors
             .iter()
             .map(|(name, view)| (name.to_string(), view.dtype(), view.shape().to_vec(), view.data().to_vec()));
-        Ok(Self { meta, tensors: tensors.collect() })
+        let file = Self { meta, tensors: tensors.collect() };
+        match header.metadata().as_ref().and_then(|m| m.get(CHECKSUM)) {
+            Some(checksum) if *checksum != file.checksum() => {
+                Err(unusable(path, "is damaged: its content is not that of its checksum"))
+            }
+            _ => Ok(file),
+        }
+    }
+
+    /// Of the JSON text and of all tensors, whatever their order.
+    fn checksum(&self) -> String {
+        let mut tensors: Vec<_> = self.tensors.iter().collect();
+        tensors.sort_by(|a, b| a.0.cmp(&b.0));
+        let headers: Vec<String> =
+            tensors.iter().map(|(name, dtype, shape, _)| format!("\n{name} {dtype:?} {shape:?}\n")).collect();
+        let meta = self.meta.as_deref().unwrap_or_default().as_bytes();
+        let parts = headers.iter().zip(&tensors).flat_map(|(header, tensor)| [header.as_bytes(), &tensor.3[..]]);
+        sha256_hex(std::iter::once(meta).chain(parts))
     }
 
     /// The JSON text.
@@ -144,7 +165,8 @@ pub fn write_tensors(path: &Path, file: &TensorFile) -> Result<()> {
         TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view)).map_err(|e| unusable(path, e))
     });
     let views = views.collect::<Result<Vec<_>>>()?;
-    let meta = file.meta.iter().map(|meta| ("vae_core".to_string(), meta.clone())).collect::<HashMap<_, _>>();
+    let own = |meta: &String| [("vae_core".to_owned(), meta.clone()), (CHECKSUM.to_owned(), file.checksum())];
+    let meta = file.meta.iter().flat_map(own).collect::<HashMap<_, _>>();
     let bytes = safetensors::serialize(views, Some(meta)).map_err(|e| unusable(path, e))?;
     write_atomic(path, &bytes)
 }

@@ -64,6 +64,7 @@
 //! streams of one seed ([`rng`]). Precision is `f32` for training; the same code runs in `f64` for the checks
 //! ([`numeric::Real`]).
 
+mod checksum;
 mod choices;
 pub mod config;
 pub mod corruption;

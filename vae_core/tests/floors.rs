@@ -10,7 +10,7 @@ use syn::{Attribute, ItemFn, ItemMod, ItemUse, Macro, UseTree, VisRestricted, Vi
 
 /// The folders and files of `src`, from the ground up.
 const FLOORS: &[&[&str]] = &[
-    &["error", "rng", "environment", "files", "threads", "kernel"],
+    &["error", "rng", "environment", "checksum", "files", "threads", "kernel"],
     &["numeric"],
     &["choices", "nn", "optim", "data"],
     &["priors", "posteriors", "likelihoods", "weights", "corruption", "estimators"],

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::files::sha256_hex;
+use crate::checksum::sha256_hex;
 use crate::{Error, Result};
 
 /// Whose weights a run begins with. The optimiser begins anew, and the history too.

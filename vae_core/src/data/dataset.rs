@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
+use crate::checksum::sha256_hex;
 use crate::data::batches::permutation;
-use crate::data::files::sha256_hex;
 pub use crate::data::images::Images;
 pub use crate::data::kind::{DatasetKind, Limit, SplitScheme};
 use crate::data::{locate, own_copy, synthetic_digits, synthetic_faces};

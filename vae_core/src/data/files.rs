@@ -5,8 +5,8 @@ use std::io::Read;
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
-use sha2::{Digest, Sha256};
 
+use crate::checksum::sha256_hex;
 use crate::data::idx;
 use crate::data::mat::{self, Elements};
 use crate::{Error, Result};
@@ -180,13 +180,6 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>> {
         ));
     }
     Ok(content)
-}
-
-/// SHA-256 of the parts one after the other, in hexadecimal.
-pub fn sha256_hex<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let mut hash = Sha256::new();
-    parts.into_iter().for_each(|part| hash.update(part));
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

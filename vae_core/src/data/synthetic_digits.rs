@@ -209,7 +209,7 @@ fn ink(lines: &[Vec<Point>], radius: f64, edge: f64, pixels: &mut [u8]) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use crate::data::files::sha256_hex;
+    use crate::checksum::sha256_hex;
 
     #[test]
     fn the_bits_are_pinned() {

@@ -216,7 +216,7 @@ impl Scene {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use crate::data::files::sha256_hex;
+    use crate::checksum::sha256_hex;
 
     #[test]
     fn the_bits_are_pinned() {

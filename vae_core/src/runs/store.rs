@@ -6,6 +6,7 @@
 //! times (Adam), and may be deleted. `<store>/series/` says which runs differ only in their budget. The store is `VAEB_RUNS`, or `data/runs` in the checkout.
 
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use super::audience::{Audience, NoAudience, Watcher};
 use super::provenance::git_commit;
 use super::result::{Run, RunResult, model_file};
+use crate::checksum;
 use crate::config::{Origin, RunConfig};
 use crate::data::dataset::{Dataset, Images};
 use crate::data::locate::runs_dir;
@@ -25,8 +27,10 @@ use crate::train::observer::{Checkpointer, StopFlag};
 use crate::train::{Outcome, Trainer, checkpoint, weights};
 use crate::{Error, Result};
 
-/// The final weights of a run.
+/// The numbers of a finished run, its final weights, and the state of one that was cut off.
+const RESULT: &str = "result.json";
 const MODEL: &str = "model.safetensors";
+const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// Steps of fewer operations are done before a second thread has woken up.
 const WORTH_DIVIDING: f64 = 2e7;
@@ -83,9 +87,10 @@ impl RunStore {
     /// # Errors
     /// As [`run_on`](Self::run_on), and those of [`DatasetConfig::load`](crate::data::DatasetConfig::load).
     pub fn run(&self, config: &RunConfig) -> Result<Run> {
-        match self.read(config)? {
-            Some(run) => Ok(run),
-            None => {
+        match self.read(config) {
+            Ok(Some(run)) => Ok(run),
+            Err(error) if !is_damage(&error) => Err(error),
+            _ => {
                 self.list(std::iter::once((String::new(), config.clone())))?;
                 self.run_on(config, &config.data.load()?)
             }
@@ -112,33 +117,38 @@ impl RunStore {
     /// [`Error::Checkpoint`] if it is damaged.
     pub fn read(&self, config: &RunConfig) -> Result<Option<Run>> {
         let folder = self.path(config);
-        if !folder.join("result.json").exists() {
+        if !folder.join(RESULT).exists() {
             return Ok(None);
         }
         let run = self.read_folder(&folder)?;
         if run.result.config == *config {
+            // what a kill between the two left; it is no loss if it stays
+            let _ = fs::remove_file(folder.join(CHECKPOINT));
             return Ok(Some(run));
         }
         let reason = format!("belongs to another configuration; delete {} to train anew", folder.display());
-        Err(Error::Checkpoint { path: folder.join("result.json"), reason })
+        Err(Error::Checkpoint { path: folder.join(RESULT), reason })
     }
 
     /// The finished run in this folder, which bears the name of its configuration.
     pub(super) fn read_folder(&self, folder: &Path) -> Result<Run> {
-        let path = folder.join("result.json");
+        let path = folder.join(RESULT);
         let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
         let damaged = |reason: String| Error::Checkpoint {
             path: path.clone(),
             reason: format!("{reason}; delete {} to train anew", folder.display()),
         };
         let result: RunResult = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+        if !checksum::is_intact(&text) {
+            return Err(damaged("is damaged: its content is not that of its checksum".into()));
+        }
         let config = &result.config;
         if folder.file_name().is_none_or(|name| *name != *config.hash()) {
             return Err(damaged("belongs to another configuration".into()));
         }
         let (height, width) = config.data.kind.image_shape();
         let mut model = Vae::new(&config.model, height * width, config.seed)?;
-        let weights = weights::read(&folder.join(MODEL), &model)
+        let weights = weights::read(&folder.join(MODEL), &model, config)
             .map_err(|e| e.advise(&format!("delete {} to train anew", folder.display())))?;
         model.params_mut().copy_from_slice(&weights);
         Ok(Run { result, model })
@@ -171,26 +181,40 @@ impl RunStore {
             watcher.tell("another process is training this run; waiting for it");
             lock.lock().map_err(Error::io("lock", folder.join("lock")))?;
         }
-        if let Some(run) = self.read(config)? {
+        let found = match self.read(config) {
+            Err(error) if is_damage(&error) => {
+                put_aside(&folder, &[RESULT, MODEL], &error, watcher.as_mut())?;
+                None
+            }
+            found => found?,
+        };
+        if let Some(run) = found {
             if run.result.dataset.1 != data.sha256 {
                 let reason = format!("was trained on other data; delete {} to train anew", folder.display());
-                return Err(Error::Checkpoint { path: folder.join("result.json"), reason });
+                return Err(Error::Checkpoint { path: folder.join(RESULT), reason });
             }
             return Ok(run);
         }
         // Up to the stored result: an Interrupt after the last update must not lose the run.
         let _training = Training::begin();
         remove_scraps(&folder)?;
-        let path = folder.join("checkpoint.safetensors");
-        let mut trainer = if path.exists() {
-            let trainer = checkpoint::load(config, data, &path)?;
-            watcher.tell(&format!("going on from update {} of {}", trainer.updates(), trainer.total_updates()));
-            trainer
-        } else {
-            match self.continue_shorter(config, data, blank.total_updates(), watcher.as_mut()) {
+        let path = folder.join(CHECKPOINT);
+        let kept = match path.exists().then(|| checkpoint::load(config, data, &path)) {
+            Some(Err(error)) if is_damage(&error) => {
+                put_aside(&folder, &[CHECKPOINT], &error, watcher.as_mut())?;
+                None
+            }
+            kept => kept.transpose()?,
+        };
+        let mut trainer = match kept {
+            Some(trainer) => {
+                watcher.tell(&format!("going on from update {} of {}", trainer.updates(), trainer.total_updates()));
+                trainer
+            }
+            None => match self.continue_shorter(config, data, blank.total_updates(), watcher.as_mut()) {
                 Some(trainer) => trainer,
                 None => self.fresh(config, data, blank)?,
-            }
+            },
         };
         if trainer.flop_per_sample() * config.batch as f64 > WORTH_DIVIDING {
             trainer = trainer.on_threads(threads)?;
@@ -214,8 +238,8 @@ impl RunStore {
         if !matches!(outcome, Outcome::Stopped(_)) {
             write_tensors(&folder.join(MODEL), &model_file(config, &run.model))?;
             self.keep_end(&trainer)?;
-            let json = serde_json::to_vec_pretty(&run.result).map_err(|e| Error::config("result", e.to_string()))?;
-            write_atomic(&folder.join("result.json"), &json)?;
+            let json = checksum::sealed(&run.result).map_err(|e| Error::config("result", e.to_string()))?;
+            write_atomic(&folder.join(RESULT), json.as_bytes())?;
             if path.exists() {
                 fs::remove_file(&path).map_err(Error::io("remove", &path))?;
             }
@@ -288,4 +312,26 @@ fn finite(split: &str, trainer: &mut Trainer, images: &Images) -> Result<Bound> 
         return Ok(bound);
     }
     Err(trainer.diverged(trainer.updates(), format!("the {split} bound"), bound.bound))
+}
+
+/// Whether something stored cannot be used, so that the run is to be made without it.
+pub(super) fn is_damage(error: &Error) -> bool {
+    match error {
+        Error::Checkpoint { .. } => true,
+        Error::Io { source, .. } => source.kind() == ErrorKind::NotFound,
+        _ => false,
+    }
+}
+
+/// Renames what cannot be used, so that it is neither believed nor lost, and says so.
+fn put_aside(folder: &Path, names: &[&str], error: &Error, watcher: &mut dyn Watcher) -> Result<()> {
+    let mut aside = Vec::new();
+    for path in names.iter().map(|name| folder.join(name)).filter(|path| path.exists()) {
+        let mut to = path.clone().into_os_string();
+        to.push(".damaged");
+        fs::rename(&path, &to).map_err(Error::io("rename", &path))?;
+        aside.push(PathBuf::from(to).display().to_string());
+    }
+    watcher.tell(&format!("{error}. It is put aside as {}, and the run made from what is whole", aside.join(" and ")));
+    Ok(())
 }

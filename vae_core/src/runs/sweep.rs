@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::result::Run;
-use super::store::RunStore;
+use super::store::{RunStore, is_damage};
 use crate::config::{Grid, RunConfig};
 use crate::data::dataset::{Dataset, DatasetConfig};
 use crate::kernel::Training;
@@ -44,7 +44,11 @@ impl RunStore {
         let mut data: Vec<(DatasetConfig, Dataset)> = Vec::new();
         let mut slots: Vec<Option<Result<Run>>> = Vec::new();
         for (_, config) in &list {
-            let made = self.read(config).transpose();
+            // what is damaged is made anew, under the run's lock
+            let made = match self.read(config) {
+                Err(error) if is_damage(&error) => None,
+                made => made.transpose(),
+            };
             if made.is_none() && data.iter().all(|d| d.0 != config.data) {
                 // what cannot be loaded is an error of its run, later
                 data.extend(config.data.load().ok().map(|set| (config.data, set)));

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::data::files::sha256_hex;
+use crate::checksum::sha256_hex;
+use crate::config::RunConfig;
 use crate::files::{TensorFile, read_at_most};
 use crate::models::{RHO, Vae};
 use crate::{Error, Result};
@@ -11,13 +12,17 @@ use crate::{Error, Result};
 /// model is read, too, to say which tensor does not fit.
 const LARGEST: u64 = (4 << 28) + (1 << 20);
 
-/// The parameters, in the order of the layout, out of a file with the layout's names and shapes in `f32`.
+/// The parameters, in the order of the layout, out of the file of a run of this configuration.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Checkpoint`] naming the tensor that is missing, of another shape or type, superfluous or not
-/// finite, and what was expected.
-pub(crate) fn read(path: &Path, model: &Vae<f32>) -> Result<Vec<f32>> {
-    read_as(path, model, None, Wanted::All)
+/// finite, and what was expected; or if the file is that of another run.
+pub(crate) fn read(path: &Path, model: &Vae<f32>, config: &RunConfig) -> Result<Vec<f32>> {
+    let of = |file: &TensorFile| match serde_json::from_str::<RunConfig>(file.meta(path)?) {
+        Ok(found) if found == *config => Ok(()),
+        _ => Err(Error::Checkpoint { path: path.to_owned(), reason: "is the model of another run".into() }),
+    };
+    read_as(path, model, None, Wanted::All, of)
 }
 
 /// The same to start from, if a SHA-256 is given out of the file that has it. Gaussian weights may start from a file of a point: their ρ are then
@@ -26,7 +31,7 @@ pub(crate) fn read(path: &Path, model: &Vae<f32>) -> Result<Vec<f32>> {
 /// # Errors
 /// As [`read`]; or if the file is another than the one that was meant.
 pub(crate) fn read_start(path: &Path, model: &Vae<f32>, sha256: Option<&str>) -> Result<Vec<f32>> {
-    read_as(path, model, sha256, Wanted::Start)
+    read_as(path, model, sha256, Wanted::Start, |_| Ok(()))
 }
 
 /// The same, but only the decoder's and its likelihood's; those of the encoder stay the model's, and the file's encoder may be another.
@@ -34,7 +39,7 @@ pub(crate) fn read_start(path: &Path, model: &Vae<f32>, sha256: Option<&str>) ->
 /// # Errors
 /// As [`read`].
 pub(crate) fn read_decoder(path: &Path, model: &Vae<f32>) -> Result<Vec<f32>> {
-    read_as(path, model, None, Wanted::Decoder)
+    read_as(path, model, None, Wanted::Decoder, |_| Ok(()))
 }
 
 /// Which tensors of a file are asked for.
@@ -55,7 +60,13 @@ impl Wanted {
     }
 }
 
-fn read_as(path: &Path, model: &Vae<f32>, sha256: Option<&str>, wanted: Wanted) -> Result<Vec<f32>> {
+fn read_as(
+    path: &Path,
+    model: &Vae<f32>,
+    sha256: Option<&str>,
+    wanted: Wanted,
+    accept: impl FnOnce(&TensorFile) -> Result<()>,
+) -> Result<Vec<f32>> {
     let bytes = read_at_most(path, LARGEST)?;
     let unusable = |reason: String| Error::Checkpoint { path: path.to_owned(), reason };
     if let Some(expected) = sha256 {
@@ -67,6 +78,7 @@ fn read_as(path: &Path, model: &Vae<f32>, sha256: Option<&str>, wanted: Wanted) 
         }
     }
     let file = TensorFile::parse(&bytes, path)?;
+    accept(&file)?;
     let names = || model.layout().tensors().iter().map(|tensor| tensor.name.as_str()).collect::<Vec<_>>().join(", ");
     let (layout, mut params) = (model.layout(), model.params().to_vec());
     let of_point = wanted != Wanted::All && !file.names().any(|name| name.starts_with(RHO));
