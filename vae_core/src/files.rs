@@ -166,7 +166,10 @@ pub fn write_tensors(path: &Path, file: &TensorFile) -> Result<()> {
     });
     let views = views.collect::<Result<Vec<_>>>()?;
     let own = |meta: &String| [("vae_core".to_owned(), meta.clone()), (CHECKSUM.to_owned(), file.checksum())];
-    let meta = file.meta.iter().flat_map(own).collect::<HashMap<_, _>>();
+    let entries: Vec<_> = file.meta.iter().flat_map(own).collect();
+    // safetensors writes a map in its order, which is another for each map: one in the order of its keys gives equal files equal bytes
+    let mut maps = std::iter::repeat_with(|| entries.iter().cloned().collect::<HashMap<_, _>>());
+    let meta = maps.find(|map| map.keys().is_sorted()).unwrap_or_default();
     let bytes = safetensors::serialize(views, Some(meta)).map_err(|e| unusable(path, e))?;
     write_atomic(path, &bytes)
 }
@@ -202,6 +205,20 @@ fn unusable(path: &Path, reason: impl std::fmt::Display) -> Error {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn equal_content_gives_equal_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        let mut file = TensorFile::new("{}".into());
+        file.push_f32("w", &[2], &[1.0, 2.0]);
+        let written = || {
+            write_tensors(&path, &file).unwrap();
+            fs::read(&path).unwrap()
+        };
+        let first = written();
+        assert!((0..20).all(|_| written() == first));
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_no_scraps() {
