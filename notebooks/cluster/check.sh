@@ -128,7 +128,6 @@ CONF
     children+=($!)
     for _ in $(seq 300); do
         [ -z "$(squeue -h)" ] && break
-        # what failed by the kill goes back into the queue once more
         sleep 1
     done
     missing=$(comm -23 <(seq 12 | sort) <(grep -l "runs are stored" "$work"/slurm/*.log | xargs -n1 basename | sed 's/.log//' | sort) | paste -sd,)

@@ -1,6 +1,7 @@
 //! The variables of the environment that the crate reads.
 
 use std::env::VarError;
+use std::path::PathBuf;
 
 use crate::{Error, Result};
 
@@ -18,4 +19,9 @@ pub fn variable(name: &str) -> Result<Option<String>> {
             format!("is {value:?} in the environment, which is not UTF-8; set it anew or unset it"),
         )),
     }
+}
+
+/// A file or folder that the environment names; `None` if the variable is unset or empty.
+pub fn path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::data::files::DataFile;
+use crate::environment;
 use crate::{Error, Result};
 
 /// Names the data folder; looked into before `data/` in the checkout.
@@ -28,12 +29,12 @@ pub const RUNS_VARIABLE: &str = "VAEB_RUNS";
 
 /// The folder that `fetch` writes to: `VAEB_DATA` if it is set, else `data/` in the checkout.
 pub fn data_dir() -> PathBuf {
-    from_environment(DATA_VARIABLE).unwrap_or_else(|| project_root().join("data"))
+    environment::path(DATA_VARIABLE).unwrap_or_else(|| project_root().join("data"))
 }
 
 /// The folder of runs, and of the copies of own images that they need: `VAEB_RUNS` if it is set, else `data/runs/` in the checkout.
 pub fn runs_dir() -> PathBuf {
-    from_environment(RUNS_VARIABLE).unwrap_or_else(|| project_root().join("data").join("runs"))
+    environment::path(RUNS_VARIABLE).unwrap_or_else(|| project_root().join("data").join("runs"))
 }
 
 /// The folders that are searched, in order.
@@ -41,7 +42,7 @@ pub fn runs_dir() -> PathBuf {
 /// # Errors
 /// [`Error::Config`] if `VAEB_DATA` names something that is no folder: data of one's own would quietly be others.
 pub fn search_path() -> Result<Vec<PathBuf>> {
-    let mut folders: Vec<PathBuf> = from_environment(DATA_VARIABLE).into_iter().collect();
+    let mut folders: Vec<PathBuf> = environment::path(DATA_VARIABLE).into_iter().collect();
     if let Some(folder) = folders.iter().find(|folder| !folder.is_dir()) {
         let reason = format!("is {}, which is no folder here; make it, or unset the variable", folder.display());
         return Err(Error::config(DATA_VARIABLE, reason));
@@ -51,10 +52,6 @@ pub fn search_path() -> Result<Vec<PathBuf>> {
         folders.push(own);
     }
     Ok(folders)
-}
-
-fn from_environment(variable: &str) -> Option<PathBuf> {
-    std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// The first place below `folders` where `file` is, or `None`.

@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use crate::data::locate::project_root;
+use crate::environment;
 
 /// The folder of exported figures: `VAEB_FIGURES` if set; else `notebooks/figures` of the checkout for
 /// `VAEB_PROFILE=report`, and `notebooks/out/<profile>/figures` for the other profiles, whose results are not committed.
 pub fn figures_dir() -> PathBuf {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(folder) = set("VAEB_FIGURES") {
-        return folder.into();
+    if let Some(folder) = environment::path("VAEB_FIGURES") {
+        return folder;
     }
-    let profile = set("VAEB_PROFILE").map_or_else(|| "quick".into(), |p| p.to_string_lossy().into_owned());
+    let profile =
+        environment::path("VAEB_PROFILE").map_or_else(|| "quick".into(), |p| p.to_string_lossy().into_owned());
     profile_dir(&project_root(), &profile)
 }
 

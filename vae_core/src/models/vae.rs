@@ -296,6 +296,13 @@ impl<F: Real> Vae<F> {
         }
     }
 
+    /// The way back: ∂/∂ of the codes, in place, to ∂/∂ of what prior and posterior are over.
+    pub fn back_from_codes(&self, codes: &[F], dz: &mut [F]) {
+        if self.prior().get::<F>().support() == Support::Unit {
+            vmath::zip(dz, codes, |dz, z| dz * z * (F::one() - z)); // dz/dy of y = logit z
+        }
+    }
+
     /// p(x | z).
     pub fn likelihood(&self) -> LikelihoodConfig {
         self.config.likelihood

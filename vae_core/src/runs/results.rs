@@ -196,8 +196,9 @@ impl Results {
     /// [`finish`](Self::finish).
     pub fn number(&mut self, name: &str, text: impl Into<String>, unit: &str, runs: &[RunResult]) {
         let runs: BTreeSet<String> = runs.iter().map(|run| run.config.hash()).collect();
-        let (name, unit, commit) = (name.to_owned(), unit.to_owned(), git_commit());
-        self.numbers.push(Number { name, text: text.into(), unit, runs: runs.into_iter().collect(), commit });
+        let (name, unit) = (name.to_owned(), unit.to_owned());
+        let runs = runs.into_iter().collect();
+        self.numbers.push(Number { name, text: text.into(), unit, runs, commit: String::new() });
     }
 
     /// Drops what was not asked for since it was opened, and returns how many entries that were.
@@ -212,6 +213,10 @@ impl Results {
         let dropped = before - runs.len() - derived.len();
         self.entries.claims = std::mem::take(&mut self.claims);
         self.entries.numbers = std::mem::take(&mut self.numbers);
+        if !self.entries.numbers.is_empty() {
+            let commit = git_commit();
+            self.entries.numbers.iter_mut().for_each(|number| number.commit.clone_from(&commit));
+        }
         self.write()?;
         Ok(dropped)
     }

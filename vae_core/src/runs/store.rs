@@ -18,6 +18,7 @@ use crate::checksum;
 use crate::config::{Origin, RunConfig};
 use crate::data::dataset::{Dataset, Images};
 use crate::data::locate::runs_dir;
+use crate::environment;
 use crate::estimators::Bound;
 use crate::files::{remove_scraps, write_atomic, write_tensors};
 use crate::kernel::Training;
@@ -54,8 +55,7 @@ pub struct RunStore {
 impl RunStore {
     /// In `VAEB_RUNS`, or `data/runs` in the checkout. With `VAEB_LIST` it [lists](Self::listing_to) to that file.
     pub fn open() -> Self {
-        let listing = std::env::var_os("VAEB_LIST").filter(|path| !path.is_empty()).map(PathBuf::from);
-        Self { listing, ..Self::at(runs_dir()) }
+        Self { listing: environment::path("VAEB_LIST"), ..Self::at(runs_dir()) }
     }
 
     /// In this folder, which is made when needed.

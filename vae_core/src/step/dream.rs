@@ -20,12 +20,8 @@ impl<F: Real> Workspace<F> {
             return Err(Error::Shape { what: "dreams [M, D]", expected, found });
         }
         (self.m, self.encoded) = (m, m);
-        let z = &mut self.z[..at.len()];
-        prior.get().draw(n_z, rng, z);
-        if !self.codes.is_empty() {
-            self.codes[..at.len()].copy_from_slice(z);
-            model.to_codes(&mut self.codes[..at.len()]);
-        }
+        prior.get().draw(n_z, rng, &mut self.z[..at.len()]);
+        self.make_codes(model, at.len());
         let codes = if self.codes.is_empty() { &self.z[..at.len()] } else { &self.codes[..at.len()] };
         model.decoder().forward(model.params(), Input::dense(codes), &mut self.decoder, m)?;
         let head = &self.decoder.head()[..m * model.decoder().outputs()];

@@ -54,9 +54,7 @@ impl<F: Real> Density<F> for Joint<'_, F> {
         let likelihood = model.likelihood();
         likelihood.get::<F>().log_prob_and_gradient(self.x, head, model.pixels(1), log_p, &mut self.d_shared);
         model.decoder().backward(model.params(), &mut self.trace, Some(&mut *gradient), rows)?;
-        if prior.get::<F>().support() == crate::priors::Support::Unit {
-            vmath::zip(gradient, &self.codes, |dz, z| dz * z * (F::one() - z)); // dz/dy of y = logit z
-        }
+        model.back_from_codes(&self.codes, gradient);
         prior.get::<F>().log_prob(z, model.latent(), &mut self.log_pz);
         vmath::zip(log_p, &self.log_pz, |px, pz| px + pz);
         prior.get::<F>().add_gradient(z, model.latent(), &self.ones, gradient);

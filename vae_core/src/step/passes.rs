@@ -97,10 +97,7 @@ impl<F: Real> Workspace<F> {
                 q.log_prob(head, at, Drawn { noise, z }, &mut self.log_qz[..rows]);
             }
         }
-        if !self.codes.is_empty() {
-            self.codes[..at.len()].copy_from_slice(&self.z[..at.len()]);
-            model.to_codes(&mut self.codes[..at.len()]);
-        }
+        self.make_codes(model, at.len());
         if backward {
             self.begin_rule();
         }
@@ -188,9 +185,7 @@ impl<F: Real> Workspace<F> {
         let theta = Theta::of(model, self.realised.as_ref(), false);
         let codes = if self.codes.is_empty() { z } else { &self.codes[..at.len()] };
         theta.backward(model.decoder(), &mut self.decoder, codes, Some(&mut *dz), rows)?;
-        if !self.codes.is_empty() {
-            vmath::zip(dz, codes, |dz, z| dz * z * (F::one() - z)); // dz/dy of y = logit z
-        }
+        model.back_from_codes(codes, dz);
 
         let (posterior, kl) = (model.posterior(), self.estimator.form.get().kl());
         let q = posterior.get::<F>();

@@ -222,6 +222,14 @@ impl<F: Real> Workspace<F> {
         Ok(())
     }
 
+    /// Makes the decoder's codes of the first `len` values of z, where they are others.
+    pub(super) fn make_codes(&mut self, model: &Vae<F>, len: usize) {
+        if !self.codes.is_empty() {
+            self.codes[..len].copy_from_slice(&self.z[..len]);
+            model.to_codes(&mut self.codes[..len]);
+        }
+    }
+
     /// z as the decoder sees it.
     pub(super) fn codes(&self) -> &[F] {
         if self.codes.is_empty() { &self.z } else { &self.codes }

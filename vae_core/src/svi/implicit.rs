@@ -8,8 +8,8 @@ use ndarray::Array2;
 use super::log_joint::LogJoint;
 use crate::nn::dense::Input;
 use crate::nn::{Activation, Init, Layout, Mlp, Trace};
-use crate::numeric::real::{LOG_2PI, fill_normals};
-use crate::numeric::{LogMeanExp, Precision};
+use crate::numeric::Precision;
+use crate::numeric::real::fill_normals;
 use crate::optim::{Optimiser, OptimiserConfig};
 use crate::posteriors::{Drawn, Posterior, SemiImplicit, Shape};
 use crate::rng::{Rng, Stream, rng};
@@ -147,8 +147,13 @@ impl Implicit {
         fill_normals(&mut psi, &mut rng(seed, Stream::Evaluation, 0));
         let mut trace = self.mlp.trace(draws, false);
         self.forward(&mut trace, &psi, draws)?;
-        let components = trace.head();
-        Ok(theta.outer_iter().map(|theta| log_mixture(components, &theta.to_vec())).collect())
+        let at = Shape { m: 1, l: 1, n_z: self.dim };
+        let density = |theta: &[f64]| {
+            let mut log_q = [0.0];
+            self.q.log_prob(trace.head(), at, Drawn { noise: &[], z: theta }, &mut log_q);
+            log_q[0]
+        };
+        Ok(theta.outer_iter().map(|theta| density(&theta.to_vec())).collect())
     }
 
     fn buffers(&self, l: usize) -> Buffers {
@@ -163,18 +168,6 @@ impl Implicit {
             trace: self.mlp.trace(rows, true),
         }
     }
-}
-
-/// log of the mean of Gaussians whose μ and log σ² are the rows `[n, 2 · dim]`.
-fn log_mixture(components: &[f64], theta: &[f64]) -> f64 {
-    let dim = theta.len();
-    let mut mean = LogMeanExp::default();
-    for component in components.chunks_exact(2 * dim) {
-        let (mu, log_var) = component.split_at(dim);
-        let square = |j: usize| log_var[j] + (theta[j] - mu[j]).powi(2) * (-log_var[j]).exp();
-        mean.push(-0.5 * (LOG_2PI * dim as f64 + (0..dim).map(square).sum::<f64>()));
-    }
-    mean.value()
 }
 
 /// What a step works with.

@@ -18,9 +18,14 @@ pub struct Notebook {
 impl Notebook {
     /// The number in front: `03`, `04_1`.
     pub fn number(&self) -> &str {
-        let end = self.name.find(|c: char| c != '_' && !c.is_ascii_digit()).unwrap_or(self.name.len());
-        self.name[..end].trim_end_matches('_')
+        number_of(&self.name)
     }
+}
+
+/// "04_3" of `04_3_encoder_depth`.
+pub fn number_of(name: &str) -> &str {
+    let end = name.find(|c: char| c != '_' && !c.is_ascii_digit()).unwrap_or(name.len());
+    name[..end].trim_end_matches('_')
 }
 
 /// All `[0-9]*.ipynb` of `dir`, in order.

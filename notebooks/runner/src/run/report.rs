@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vae_core::runs::{Claim, Number};
 
+use super::names::number_of;
 use crate::{checkout::Checkout, tool};
 
 /// What typesets it, by typst's Python package.
@@ -92,12 +93,6 @@ fn json_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
     files.sort();
     Ok(files)
-}
-
-/// "04_3" of `04_3_encoder_depth`.
-fn number_of(stem: &str) -> String {
-    let digits = stem.split('_').take_while(|part| part.chars().all(|c| c.is_ascii_digit()));
-    digits.collect::<Vec<_>>().join("_")
 }
 
 fn read<T: for<'a> Deserialize<'a>>(file: &Path) -> anyhow::Result<T> {
