@@ -42,7 +42,7 @@ pub enum Stream {
     Marginal = 13,
     /// ζ of the weights while training: index = update; of samples of them elsewhere: 2³⁵ + number of the sample.
     Weights = 14,
-    /// Momenta and acceptances of Hamiltonian Monte Carlo; index = move.
+    /// Momenta and acceptances of Hamiltonian Monte Carlo; index = move, or update of Monte Carlo EM, whose chains begin at 2³⁵.
     Chains = 15,
     /// z and x of the dreams of wake-sleep; index = update.
     Dream = 16,
