@@ -84,10 +84,11 @@ impl DatasetConfig {
                 return Ok(Stored { all, valid: own.valid, test: own.test }.divide(*self, name));
             }
             DatasetKind::Mnist | DatasetKind::FreyFace => {
-                let paths = locate::find_all(self.kind.label(), self.kind.files(), folders)?
+                let places = locate::find_all(self.kind.label(), self.kind.files(), folders)?
                     .ok_or_else(|| locate::not_found(self.kind.label(), folders))?;
                 let files = self.kind.files();
-                let contents = in_parallel(files.len(), threads::available()?, |i| files[i].read(&paths[i]))?;
+                let contents =
+                    in_parallel(files.len(), threads::available()?, |i| locate::read_first(files[i], &places[i]))?;
                 Stored::from_contents(self.kind, contents)?
             }
         };

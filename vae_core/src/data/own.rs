@@ -128,6 +128,20 @@ impl Dataset {
         Ok(Stored { all: images, valid, test }.divide(config, name))
     }
 
+    /// Refuses values that are not finite, which [`own`](Self::own) lets not in, but whoever changes its fields may.
+    pub(crate) fn require_finite(&self) -> Result<()> {
+        for (part, images) in [("training", &self.train), ("validation", &self.valid), ("test", &self.test)] {
+            if let Some((row, column, value)) = images.pixels.find_real(|value| !value.is_finite()) {
+                let place = format!("{part} row {row}, column {column}");
+                return Err(Error::data(
+                    &self.name,
+                    format!("the value in {place} is {value}; replace it by a finite number"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses values outside \[0, 1\] for `what`, the choice in `field` of the configuration.
     pub(crate) fn require_unit_interval(&self, field: &str, what: &str) -> Result<()> {
         for images in [&self.train, &self.valid, &self.test] {

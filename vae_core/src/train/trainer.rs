@@ -126,6 +126,7 @@ impl Trainer {
         if data.valid.is_empty() || data.test.is_empty() {
             return Err(Error::config("data.limit", "leaves no validation or test images; allow at least one of each"));
         }
+        data.require_finite()?;
         if config.model.likelihood.get::<f32>().needs_unit_interval() {
             data.require_unit_interval("model.likelihood", config.model.likelihood.name())?;
         }
