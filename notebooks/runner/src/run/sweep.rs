@@ -13,7 +13,7 @@ use vae_core::runs::RunStore;
 
 use super::names;
 use crate::{
-    checkout::{Checkout, absolute_folders},
+    checkout::{Checkout, absolute_paths},
     run::places::Profile,
 };
 
@@ -95,8 +95,8 @@ fn ask(checkout: &Checkout, notebook: &str, profile: Profile) -> anyhow::Result<
         fs::remove_file(&list)?;
     }
     let mut rerun = Command::new(env::current_exe()?);
+    absolute_paths(&mut rerun)?;
     rerun.current_dir(checkout.root()).env("VAEB_LIST", &list);
-    absolute_folders(&mut rerun)?;
     rerun.args(["rerun", notebook, "--profile", profile.name(), "--out"]).arg(&folder);
     let output = rerun.output().context("the notebook cannot be executed")?;
     match (list.exists(), output.status.success()) {
