@@ -9,12 +9,14 @@ use std::process::Command;
 use common::small;
 use ndarray::Array2;
 use vae_core::Error;
-use vae_core::config::{Profile, RunConfig, param};
+use vae_core::config::{Budget, Profile, RecordAt, RunConfig, param};
 use vae_core::data::dataset::DatasetConfig;
 use vae_core::estimators::Estimator;
 use vae_core::likelihoods::{LikelihoodConfig, PixelMean};
 use vae_core::models::{ModelConfig, Vae};
+use vae_core::optim::Schedule;
 use vae_core::threads;
+use vae_core::train::Trainer;
 
 /// Says what the environment means; in a test run of its own it says nothing.
 #[test]
@@ -112,4 +114,22 @@ fn pixels_that_a_likelihood_does_not_know_are_errors() {
             }
         }
     }
+}
+
+#[test]
+fn a_budget_without_an_end_is_one_of_its_own() {
+    for absurd in [Budget::Epochs(u64::MAX), Budget::Samples(u64::MAX / 2), Budget::Updates(1 << 60)] {
+        let text = small().budget(absurd).validate(784).unwrap_err().to_string();
+        assert!(text.contains("write Budget::UntilInterrupted"), "{text}");
+    }
+    let endless = RunConfig { record: RecordAt::LogSpaced, ..small().budget(Budget::UntilInterrupted) };
+    assert_eq!(serde_json::to_value(endless.budget).unwrap(), "until_interrupted");
+    let data = endless.data.load().unwrap();
+    let mut trainer = Trainer::new(&endless, &data).unwrap();
+    assert!((100..300).contains(&trainer.records_left()), "{}", trainer.records_left());
+    let first = (0..4).map(|_| trainer.step(&data).unwrap().record.is_some()).collect::<Vec<_>>();
+    assert_eq!(first, [false, false, false, true], "records from 100 samples on");
+    let cosine = RunConfig { schedule: Schedule::Cosine { last: 0.1 }, ..endless };
+    let text = cosine.validate(784).unwrap_err().to_string();
+    assert!(text.contains("has no end, but the cosine"), "{text}");
 }

@@ -1,5 +1,7 @@
 //! `cargo notebooks`: sets up the Rust kernel and JupyterLab inside the checkout, executes the notebooks headless, opens
 //! them in JupyterLab.
+#[macro_use]
+mod say;
 mod checkout;
 mod data;
 mod fingerprint;

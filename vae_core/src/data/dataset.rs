@@ -10,6 +10,7 @@ use crate::data::batches::permutation;
 pub use crate::data::images::Images;
 pub use crate::data::kind::{DatasetKind, Limit, SplitScheme};
 use crate::data::{locate, own_copy, synthetic_digits, synthetic_faces};
+use crate::kernel::print;
 use crate::rng::{Stream, rng};
 use crate::threads::{self, in_parallel};
 use crate::{Error, Result};
@@ -186,7 +187,7 @@ impl Dataset {
 
     /// Shows [`summary`](Self::summary) as the value of a notebook cell.
     pub fn evcxr_display(&self) {
-        println!("EVCXR_BEGIN_CONTENT text/plain\n{}\nEVCXR_END_CONTENT", self.summary());
+        print(&format!("EVCXR_BEGIN_CONTENT text/plain\n{}\nEVCXR_END_CONTENT\n", self.summary()));
     }
 }
 

@@ -15,6 +15,7 @@ use super::names;
 use crate::{
     checkout::{Checkout, absolute_paths},
     run::places::Profile,
+    say,
 };
 
 /// Interrupted, with checkpoints: to be started again. It is sysexits' EX_TEMPFAIL, which queues know.
@@ -114,8 +115,7 @@ fn act(grid: &Grid, options: &Options) -> anyhow::Result<ExitCode> {
         _ => grid.clone(),
     };
     if options.list {
-        print!("{}", grid.to_json()?);
-        return Ok(ExitCode::SUCCESS);
+        return say::out(&grid.to_json()?);
     }
     match RunStore::open().watched_by(Screen::default()).run_grid(&grid) {
         Ok(runs) => {
