@@ -258,3 +258,27 @@ fn pixels_that_are_not_finite_are_refused_at_the_start() {
         }
     }
 }
+
+#[test]
+fn what_is_left_out_and_what_is_missing_is_said() {
+    if !with_a_folder("what_is_left_out_and_what_is_missing_is_said") {
+        return;
+    }
+    let data = Dataset::own("mine", bytes(1), None, (4, 4), SPLIT).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let run = |batches| {
+        let config = RunConfig { batches, batch: 10, ..small(&data) };
+        RunStore::at(folder.path()).run_on(&config, &data).unwrap().summary()
+    };
+    let (fixed, shuffled) = (run(BatchScheme::FixedBlocks), run(BatchScheme::Shuffled));
+    assert!(fixed.contains("\nfixed blocks of 10 leave out the last 4 training images"), "{fixed}");
+    assert!(!shuffled.contains("leave out"), "{shuffled}");
+
+    let mut empty = data.clone();
+    empty.valid.pixels = Array2::<u8>::zeros((0, 16)).into();
+    let text = Trainer::new(&small(&empty), &empty).unwrap_err().to_string();
+    assert!(text.contains("mine: has no validation images") && !text.contains("limit"), "{text}");
+    let limited = data.truncated(10, 0);
+    let text = Trainer::new(&small(&limited), &limited).unwrap_err().to_string();
+    assert!(text.contains("`data.limit` leaves no validation images"), "{text}");
+}
