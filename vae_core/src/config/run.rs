@@ -251,6 +251,10 @@ impl RunConfig {
         self.schedule.validate()?;
         self.noise_schedule.validate()?;
         self.record.validate()?;
+        self.budget.validate()?;
+        if let (Budget::UntilInterrupted, Some(reason)) = (self.budget, self.bound_to_budget()) {
+            return Err(Error::config("budget", format!("has no end, but {reason}; write a number of samples")));
+        }
         if let Some(rule) = &self.early_stop {
             rule.validate()?;
         }

@@ -76,7 +76,7 @@ impl Vae<f32> {
         if draws < 2 {
             return Err(Error::config("draws", format!("is {draws}; a variance needs at least 2")));
         }
-        self.check(self.data_width(), x, "x [M, D]")?;
+        self.check_pixels(x)?;
         let (x, m) = (slice(x.view()), x.nrows());
         let mut ws = Workspace::new(self, &estimator, m, true)?;
         let mut moments = RunningMoments::new(self.params().len());

@@ -106,9 +106,7 @@ impl Trainer {
         }
         config.validate(data.dim())?;
         isa::check()?;
-        if data.valid.is_empty() || data.test.is_empty() {
-            return Err(Error::config("data.limit", "leaves no validation or test images; allow at least one of each"));
-        }
+        data.require_usable()?;
         if config.model.likelihood.get::<f32>().needs_unit_interval() {
             data.require_unit_interval("model.likelihood", config.model.likelihood.name())?;
         }
