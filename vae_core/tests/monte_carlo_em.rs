@@ -76,7 +76,7 @@ fn chains_find_the_posterior() {
     let exact = [0, 1].map(|j| grid.codes.column(j).mapv(f64::from).dot(&density) / density.sum());
     let (n, x) = (200, one.repeat(200));
     let rows: Vec<usize> = (0..n).collect();
-    let mut chains = LatentChains::new(&model, (n, n), MonteCarloEm::default(), 1, &mut rng(0, Stream::Chains, 0));
+    let mut chains = LatentChains::new(&model, (n, n), 10, 1, &mut rng(0, Stream::Chains, 0));
     let mut mean = [0.0f64; 2];
     for index in 0..150 {
         chains.advance(&model, &x, &rows, &mut rng(0, Stream::User, index)).unwrap();

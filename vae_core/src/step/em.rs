@@ -5,7 +5,6 @@ use super::ascent::Ascent;
 use super::ascent::StepSettings;
 use super::joint::{Joint, JointRoom};
 use super::workspace::Workspace;
-use crate::config::MonteCarloEm;
 use crate::estimators::Bound;
 use crate::mcmc::{Chains, Hmc};
 use crate::models::{Learned, Vae};
@@ -29,15 +28,15 @@ pub struct LatentChains<F> {
 }
 
 impl<F: Real> LatentChains<F> {
-    /// Chains of N datapoints that begin at draws from the prior, with buffers for M on so many threads.
-    pub fn new(model: &Vae<F>, (n, m): (usize, usize), em: MonteCarloEm, threads: usize, rng: &mut Rng) -> Self {
+    /// Chains of N datapoints that begin at draws from the prior, with buffers for M on so many threads; a move has so many leapfrog steps.
+    pub fn new(model: &Vae<F>, (n, m): (usize, usize), leapfrog: usize, threads: usize, rng: &mut Rng) -> Self {
         let mut z = vec![F::zero(); n * model.latent()];
         model.prior().get().draw(model.latent(), rng, &mut z);
         Self {
             z,
             moving: Chains::room(vec![F::zero(); m * model.latent()], model.latent(), STEP),
             room: JointRoom::new(model, m, threads),
-            hmc: Hmc { leapfrog: em.leapfrog, ..Hmc::default() },
+            hmc: Hmc { leapfrog, ..Hmc::default() },
         }
     }
 

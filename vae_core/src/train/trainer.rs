@@ -121,7 +121,7 @@ impl Trainer {
         let window = vec![[0.0; 3]; batches.batches_per_epoch() as usize];
         let chains = config.algorithm.monte_carlo_em().map(|em| {
             let mut rng = rng(config.seed, Stream::Chains, CHAINS_BEGIN);
-            LatentChains::new(&model, (n, config.batch), em, 1, &mut rng)
+            LatentChains::new(&model, (n, config.batch), em.leapfrog, 1, &mut rng)
         });
         let mut trainer = Self {
             chains,
