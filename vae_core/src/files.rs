@@ -182,13 +182,24 @@ pub fn read_tensors(path: &Path, limit: u64) -> Result<TensorFile> {
     TensorFile::parse(&read_at_most(path, limit)?, path)
 }
 
+/// Opens a regular file: to open a pipe for reading may last for ever, and a device has no end.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Data`] if it is something else.
+pub(crate) fn open(path: &Path) -> Result<File> {
+    if fs::metadata(path).map_err(Error::io("open", path))?.is_file() {
+        return File::open(path).map_err(Error::io("open", path));
+    }
+    Err(Error::data(path.display().to_string(), "is a folder, a pipe or a device where a regular file is needed"))
+}
+
 /// The bytes of a file of at most so many.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Checkpoint`] if it is larger.
+/// [`Error::Io`]; [`Error::Data`] if it is no regular file; [`Error::Checkpoint`] if it is larger.
 pub fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(Error::io("open", path))?;
+    let file = open(path)?;
     file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     if bytes.len() as u64 > limit {
         return Err(unusable(path, format!("is larger than the {limit} bytes that it can need")));

@@ -30,7 +30,7 @@
 //! | section 7 | priors of nearly binary codes | [`priors::GaussianPair`], [`priors::Beta`], [`posteriors::Kumaraswamy`], [`inference::bits`], [`inference::align`] |
 //! | section 7 | an implicit posterior | [`posteriors::SemiImplicit`] |
 //! | section 7 | scheduled denoising, L^C | [`corruption`], [`corruption::NoiseSchedule`], [`models::Vae::denoising_bound`] |
-//! | Kingma & Welling, section 5 | wake-sleep | [`config::Algorithm`], [`step::Ascent::dream`] |
+//! | Kingma & Welling, section 5 | wake-sleep, Monte Carlo EM | [`config::Algorithm`], [`step::Ascent::dream`], [`step::LatentChains`] |
 //! | Kingma & Welling, app. D | marginal likelihood by importance sampling, and by samples of the posterior | [`inference::marginal`], [`mcmc`] |
 //!
 //! # Choices

@@ -1,7 +1,8 @@
 //! All that a notebook needs: `use vae_core::prelude::*;`.
 
 pub use crate::config::{
-    Algorithm, Budget, EarlyStop, Grid, Objective, Origin, Profile, RecordAt, RunConfig, WeightPrior, param,
+    Algorithm, Budget, EarlyStop, Grid, MonteCarloEm, Objective, Origin, Profile, RecordAt, RunConfig, WeightPrior,
+    param,
 };
 pub use crate::corruption::NoiseSchedule;
 pub use crate::data::batches::BatchScheme;
@@ -30,7 +31,7 @@ pub use crate::numeric::Precision;
 pub use crate::optim::{EpsilonPlace, OptimiserConfig, Schedule};
 pub use crate::posteriors::{Code, PosteriorConfig};
 pub use crate::priors::PriorConfig;
-pub use crate::reference::{Source, authors_curve, batch_and_samples, lower_bound_curves, reconstruction};
+pub use crate::reference::{Source, authors_curve, batch_and_samples, lower_bound_curves, paper_curve, reconstruction};
 pub use crate::rng::{Stream, rng};
 pub use crate::runs::summary::{mean_sd, means, values};
 pub use crate::runs::{

@@ -34,7 +34,7 @@ pub enum Stream {
     Prior = 9,
     /// Whatever a notebook draws for itself.
     User = 10,
-    /// ε of stochastic variational inference; index = 0 for a sample of gradients, step for an ascent, 2⁶⁴ − 1 for data drawn from a model.
+    /// ε of stochastic variational inference; index = 0 for a sample of gradients, step for an ascent, 2⁶⁴ − 1, which is 2³⁶ − 1, for data drawn from a model.
     Svi = 11,
     /// ε of a sample of gradients; index = draw.
     Gradient = 12,
@@ -42,13 +42,14 @@ pub enum Stream {
     Marginal = 13,
     /// ζ of the weights while training: index = update; of samples of them elsewhere: 2³⁵ + number of the sample.
     Weights = 14,
-    /// Momenta and acceptances of Hamiltonian Monte Carlo; index = move.
+    /// Momenta and acceptances of Hamiltonian Monte Carlo; index = move, or update of Monte Carlo EM, whose chains begin at 2³⁵.
     Chains = 15,
     /// z and x of the dreams of wake-sleep; index = update.
     Dream = 16,
 }
 
-/// The generator of `stream` at `index`; distinct `(seed, stream, index)` never overlap within 2³² words of 32 bits.
+/// The generator of `stream` at `index`; distinct `(seed, stream, index)` never overlap within 2³² words of 32 bits. Indices count
+/// modulo 2³⁶, where ChaCha's counter begins anew: 2³⁶ is 0 again. A run has its first update's noise once more after 7·10¹⁰ updates.
 pub fn rng(seed: u64, stream: Stream, index: u64) -> Rng {
     let mut rng = Rng::seed_from_u64(seed);
     rng.set_stream(stream as u64);
@@ -70,6 +71,13 @@ mod tests {
         for (i, a) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|b| a != b));
         }
+    }
+
+    #[test]
+    fn indices_count_modulo_2_to_the_36() {
+        let draw = |index: u64| rng(1, Stream::Noise, index).next_u64();
+        assert_eq!((draw(1 << 36), draw(u64::MAX)), (draw(0), draw((1 << 36) - 1)));
+        assert_ne!(draw((1 << 36) - 1), draw(0));
     }
 
     #[test]

@@ -9,11 +9,14 @@ use std::process::Command;
 use common::small;
 use ndarray::Array2;
 use vae_core::Error;
-use vae_core::config::{Profile, RunConfig, param};
+use vae_core::config::{Budget, Profile, RecordAt, RunConfig, param};
 use vae_core::data::dataset::DatasetConfig;
 use vae_core::estimators::Estimator;
+use vae_core::likelihoods::{LikelihoodConfig, PixelMean};
 use vae_core::models::{ModelConfig, Vae};
+use vae_core::optim::Schedule;
 use vae_core::threads;
+use vae_core::train::Trainer;
 
 /// Says what the environment means; in a test run of its own it says nothing.
 #[test]
@@ -83,4 +86,50 @@ fn a_model_that_is_not_finite_has_no_bound() {
     }
     let model = Vae::<f32>::new(&config, 9, 0).unwrap();
     assert!(matches!(model.kl_per_dimension(&Array2::zeros((0, 9))), Err(Error::Config { .. })));
+}
+
+#[test]
+fn pixels_that_a_likelihood_does_not_know_are_errors() {
+    let config = ModelConfig { latent: 2, encoder: vec![4], decoder: vec![4], ..ModelConfig::default() };
+    let bernoulli = Vae::<f32>::new(&config, 9, 0).unwrap();
+    let gaussian = ModelConfig { likelihood: LikelihoodConfig::gaussian(PixelMean::Linear), ..config };
+    let gaussian = Vae::<f32>::new(&gaussian, 9, 0).unwrap();
+    for (value, unit) in [(f32::NAN, false), (f32::INFINITY, false), (1.5, true), (-0.1, true), (300.0, true)] {
+        let mut x = Array2::from_elem((3, 9), 0.5);
+        x[[1, 4]] = value;
+        for (model, fails) in [(&bernoulli, true), (&gaussian, !unit)] {
+            let l_b = Estimator::default();
+            let said = [
+                model.elbo(&x, l_b, 0).err(),
+                model.log_marginal(&x, 10, 0).err(),
+                model.gradient_moments(&x, l_b, 2, 0).err(),
+                model.denoising_bound(&x, 1, 0).err(),
+                model.posteriors_on_grid(&x, 3.0, 5).err(),
+            ];
+            for error in said {
+                let refused = matches!(error, Some(Error::Data { .. } | Error::NonFinite { .. }));
+                assert_eq!(refused, fails, "{value}: {error:?}");
+                let text = error.map(|e| e.to_string()).unwrap_or_default();
+                assert!(!fails || text.contains("x [M, D]") && text.contains(&value.to_string()), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_budget_without_an_end_is_one_of_its_own() {
+    for absurd in [Budget::Epochs(u64::MAX), Budget::Samples(u64::MAX / 2), Budget::Updates(1 << 60)] {
+        let text = small().budget(absurd).validate(784).unwrap_err().to_string();
+        assert!(text.contains("write Budget::UntilInterrupted"), "{text}");
+    }
+    let endless = RunConfig { record: RecordAt::LogSpaced, ..small().budget(Budget::UntilInterrupted) };
+    assert_eq!(serde_json::to_value(endless.budget).unwrap(), "until_interrupted");
+    let data = endless.data.load().unwrap();
+    let mut trainer = Trainer::new(&endless, &data).unwrap();
+    assert!((100..300).contains(&trainer.records_left()), "{}", trainer.records_left());
+    let first = (0..4).map(|_| trainer.step(&data).unwrap().record.is_some()).collect::<Vec<_>>();
+    assert_eq!(first, [false, false, false, true], "records from 100 samples on");
+    let cosine = RunConfig { schedule: Schedule::Cosine { last: 0.1 }, ..endless };
+    let text = cosine.validate(784).unwrap_err().to_string();
+    assert!(text.contains("has no end, but the cosine"), "{text}");
 }

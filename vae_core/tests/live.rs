@@ -374,3 +374,79 @@ fn child_slow() {
     trainer.fit(&data, &mut [&mut Progress::new("", 12), &mut Slow(Duration::from_millis(46))]).unwrap();
     println!("SECONDS {}", begin.elapsed().as_secs_f64());
 }
+
+/// Nobody listens after the first line. To be run alone: `exit` comes before the test program's own last words, which would fail.
+#[test]
+#[ignore = "a child"]
+fn child_without_listeners() {
+    let Some(folder) = folder() else { return };
+    let begin = Instant::now();
+    println!("\nHERE");
+    // until the parent has closed the pipe
+    while begin.elapsed() < Duration::from_millis(300) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let store = RunStore::at(folder).watched_by(Screen::default());
+    store.run_all(&[small(3).seed(0)]).unwrap().remove(0).evcxr_display();
+    std::process::exit(0);
+}
+
+#[test]
+fn a_training_goes_on_when_nobody_listens() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, store) = (small(3).seed(0), RunStore::at(folder.path()));
+    store.run(&small(1).seed(0)).unwrap(); // so that there is something to tell: where it goes on from
+    let (mut child, mut out) = start("child_without_listeners", folder.path(), false);
+    wait_for(&mut out, "HERE");
+    drop(out);
+    assert!(child.wait().unwrap().success());
+    assert!(store.read(&config).unwrap().is_some());
+}
+
+/// Runs a configuration whose lock another process has.
+#[test]
+#[ignore = "a child"]
+fn child_waits() {
+    let Some(folder) = folder() else { return };
+    let error = RunStore::at(folder).watched_by(Screen::default()).run_all(&[small(3).seed(0)]).unwrap_err();
+    println!("{error}");
+}
+
+#[test]
+fn an_interrupt_ends_the_wait_for_another_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = RunStore::at(folder.path()).path(&small(3).seed(0));
+    std::fs::create_dir_all(&here).unwrap();
+    let lock = std::fs::File::create(here.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let (child, mut out) = start("child_waits", folder.path(), false);
+    wait_for(&mut out, "waiting for it");
+    interrupt(&child);
+    let (status, text) = finish(child, out);
+    assert!(status.success() && text.contains("interrupted when 0 of 1 runs were finished"), "{status}: {text}");
+}
+
+#[test]
+#[ignore = "a child"]
+fn child_trains_for_ever() {
+    let Some(folder) = folder() else { return };
+    let config = RunConfig { record: RecordAt::LogSpaced, ..small(1).budget(Budget::UntilInterrupted) };
+    let run = RunStore::at(folder).watched_by(Screen::default()).run(&config).unwrap();
+    println!("{}", run.summary());
+}
+
+#[test]
+fn a_run_without_an_end_shows_itself_and_goes_on_from_its_interrupt() {
+    let folder = tempfile::tempdir().unwrap();
+    let updates = || {
+        let (child, mut out) = start("child_trains_for_ever", folder.path(), true);
+        wait_for(&mut out, "until interrupted");
+        interrupt(&child);
+        let (status, text) = finish(child, out);
+        assert!(status.success() && text.contains("(stopped early: interrupted;"), "{status}: {text}");
+        let (_, after) = text.split_once("seed 7, ").unwrap();
+        after.split_whitespace().next().unwrap().parse::<u64>().unwrap()
+    };
+    let first = updates();
+    assert!(first > 0 && updates() > first);
+}

@@ -236,3 +236,49 @@ fn configurations_of_the_other_sets_keep_their_hashes() {
     assert_eq!(hash(DatasetKind::SyntheticDigits, limit), "772825161954080b");
     assert_eq!(hash(DatasetKind::SyntheticFaces, limit), "071539724bc231b8");
 }
+
+/// Whoever changes the pixels of a set is told of what no model can learn before the first update.
+#[test]
+fn pixels_that_are_not_finite_are_refused_at_the_start() {
+    if !with_a_folder("pixels_that_are_not_finite_are_refused_at_the_start") {
+        return;
+    }
+    let real = bytes(1).mapv(|k| f32::from(k) / 255.0);
+    let made = Dataset::own("real", real, None, (4, 4), SPLIT).unwrap();
+    for likelihood in [LikelihoodConfig::Bernoulli, LikelihoodConfig::gaussian(PixelMean::Linear)] {
+        for value in [f32::NAN, f32::INFINITY, 7.0] {
+            let mut data = made.clone();
+            let Values::Real(pixels) = &mut data.valid.pixels else { panic!("not real") };
+            pixels[[2, 3]] = value;
+            let refused = Trainer::new(&small(&data).likelihood(likelihood), &data).map(drop);
+            let wanted = !value.is_finite() || likelihood == LikelihoodConfig::Bernoulli;
+            assert_eq!(refused.is_err(), wanted, "{likelihood:?} {value}");
+            let text = refused.err().map_or(String::new(), |error| error.to_string());
+            assert!(!wanted || text.contains("row 2, column 3") && text.contains(&value.to_string()), "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_is_left_out_and_what_is_missing_is_said() {
+    if !with_a_folder("what_is_left_out_and_what_is_missing_is_said") {
+        return;
+    }
+    let data = Dataset::own("mine", bytes(1), None, (4, 4), SPLIT).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let run = |batches| {
+        let config = RunConfig { batches, batch: 10, ..small(&data) };
+        RunStore::at(folder.path()).run_on(&config, &data).unwrap().summary()
+    };
+    let (fixed, shuffled) = (run(BatchScheme::FixedBlocks), run(BatchScheme::Shuffled));
+    assert!(fixed.contains("\nfixed blocks of 10 leave out the last 4 training images"), "{fixed}");
+    assert!(!shuffled.contains("leave out"), "{shuffled}");
+
+    let mut empty = data.clone();
+    empty.valid.pixels = Array2::<u8>::zeros((0, 16)).into();
+    let text = Trainer::new(&small(&empty), &empty).unwrap_err().to_string();
+    assert!(text.contains("mine: has no validation images") && !text.contains("limit"), "{text}");
+    let limited = data.truncated(10, 0);
+    let text = Trainer::new(&small(&limited), &limited).unwrap_err().to_string();
+    assert!(text.contains("`data.limit` leaves no validation images"), "{text}");
+}

@@ -1,6 +1,8 @@
 //! Where things are in the checkout.
 use std::{
-    env, fs, io,
+    env,
+    ffi::OsString,
+    fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -90,12 +92,18 @@ impl Checkout {
     }
 }
 
-/// Makes the folders that the environment names absolute for a program that works elsewhere: a relative path is meant from
-/// the current folder, and the kernel works in `notebooks/`.
-pub fn absolute_folders(command: &mut Command) -> io::Result<()> {
-    for variable in ["VAEB_DATA", "VAEB_RUNS", "VAEB_FIGURES"] {
-        if let Some(folder) = env::var_os(variable).filter(|folder| !folder.is_empty()) {
-            command.env(variable, std::path::absolute(folder)?);
+/// Makes the folders and files that the environment names absolute for a program that works elsewhere: a relative path is meant
+/// from the current folder, and the kernel works in `notebooks/`.
+pub fn absolute_paths(command: &mut Command) -> io::Result<()> {
+    absolute_among(env::vars_os(), command)
+}
+
+fn absolute_among(variables: impl Iterator<Item = (OsString, OsString)>, command: &mut Command) -> io::Result<()> {
+    for (variable, path) in variables {
+        let switch = variable == "VAEB_KERNEL_LOG" && (path == "0" || path == "1");
+        let named = ["VAEB_DATA", "VAEB_RUNS", "VAEB_FIGURES", "VAEB_LIST", "VAEB_KERNEL_LOG"].map(OsString::from);
+        if named.contains(&variable) && !path.is_empty() && !switch {
+            command.env(variable, std::path::absolute(path)?);
         }
     }
     Ok(())
@@ -115,5 +123,23 @@ mod tests {
         let found = Checkout::above(&dir.path().join("a/notebooks/runner")).unwrap();
         assert_eq!(found.root(), dir.path().join("a"));
         assert!(Checkout::above(dir.path()).is_err());
+    }
+
+    #[test]
+    fn relative_paths_are_meant_from_here() {
+        let here = env::current_dir().unwrap().join("x");
+        for (variable, value, absolute) in [
+            ("VAEB_KERNEL_LOG", "x", true),
+            ("VAEB_DATA", "x", true),
+            ("VAEB_KERNEL_LOG", "1", false),
+            ("VAEB_DATA", "", false),
+            ("VAEB_PROFILE", "x", false),
+        ] {
+            let mut command = Command::new("true");
+            absolute_among([(variable.into(), value.into())].into_iter(), &mut command).unwrap();
+            let set: Vec<_> = command.get_envs().collect();
+            let expected = [(variable.as_ref(), Some(here.as_os_str()))];
+            assert_eq!(set, &expected[..usize::from(absolute)], "{variable}={value}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! `cargo notebooks`: sets up the Rust kernel and JupyterLab inside the checkout, executes the notebooks headless, opens
 //! them in JupyterLab.
+#[macro_use]
+mod say;
 mod checkout;
 mod data;
 mod fingerprint;
@@ -142,8 +144,8 @@ enum KernelAction {
     /// End what a killed kernel has left (this is what the kernel starts)
     #[command(hide = true)]
     Guard {
-        /// The kernel's folder
-        folder: PathBuf,
+        /// The kernel's folders
+        folders: Vec<PathBuf>,
     },
 }
 
@@ -164,8 +166,8 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
             kernel::engine::serve(&Checkout::above(&checkout)?, &evcxr, &connection_file)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Kernel { action: KernelAction::Guard { folder } } => {
-            kernel::guard::guard(&folder);
+        Command::Kernel { action: KernelAction::Guard { folders } } => {
+            kernel::guard::guard(&folders);
             Ok(ExitCode::SUCCESS)
         }
         Command::Kernel { action: KernelAction::Packages { cargo, args } } => kernel::packages::answer(&cargo, &args),

@@ -10,7 +10,7 @@ pub mod profile;
 pub mod record;
 pub mod run;
 
-pub use algorithm::Algorithm;
+pub use algorithm::{Algorithm, MonteCarloEm};
 pub use budget::Budget;
 pub use early_stop::EarlyStop;
 pub use grid::Grid;

@@ -1,10 +1,12 @@
 //! The weights that a run begins with, where it does not draw them.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::checksum::sha256_hex;
+use crate::files::open;
 use crate::{Error, Result};
 
 /// Whose weights a run begins with. The optimiser begins anew, and the history too.
@@ -40,10 +42,11 @@ impl Origin {
     /// The weights of this file as it is at present.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be read, [`Error::Config`] if its path is not UTF-8.
+    /// [`Error::Io`] if it cannot be read, [`Error::Data`] if it is no regular file, [`Error::Config`] if its path is not UTF-8.
     pub fn file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let mut bytes = Vec::new();
+        open(path)?.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
         let text =
             path.to_str().ok_or_else(|| Error::config("start", "needs a file whose path is UTF-8; rename it"))?;
         Ok(Self::File { path: text.to_owned(), sha256: sha256_hex([bytes.as_slice()]) })

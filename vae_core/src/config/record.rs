@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::budget::Budget;
 use crate::{Error, Result};
 
 /// When a record is taken; the end of the run always is.
@@ -9,7 +10,7 @@ use crate::{Error, Result};
 #[serde(rename_all = "snake_case")]
 pub enum RecordAt {
     /// Ten times a decade at round numbers (1, 1.25, 1.6, 2, 2.5, 3.15, 4, 5, 6.3, 8), evenly spaced on a log axis,
-    /// from 1/200 of the budget on.
+    /// from 1/200 of the budget on, or from 100 samples on if that has no end.
     #[default]
     LogSpaced,
     /// Every so many epochs.
@@ -45,17 +46,11 @@ impl RecordAt {
                 counts.iter().map(|samples| samples.div_ceil(m.max(1))).find(|&u| u > updates).unwrap_or(u64::MAX)
             }
             Self::LogSpaced => {
-                let updates = updates.max((total / 200).saturating_sub(1));
-                let mut decade = 1u64;
-                loop {
-                    for mantissa in RENARD {
-                        let update = mantissa.saturating_mul(decade).div_ceil(m.max(1));
-                        if update > updates {
-                            return update;
-                        }
-                    }
-                    decade = decade.saturating_mul(10);
-                }
+                let begin = if Budget::never(total, m) { 0 } else { total / 200 };
+                let updates = updates.max(begin.saturating_sub(1));
+                let decades = (0..).map_while(|power| 10u64.checked_pow(power));
+                let round = decades.flat_map(|decade| RENARD.map(|mantissa| mantissa.saturating_mul(decade)));
+                round.map(|samples| samples.div_ceil(m.max(1))).find(|&u| u > updates).unwrap_or(u64::MAX)
             }
         }
     }
@@ -77,6 +72,9 @@ mod tests {
             assert!(samples.contains(&round), "{round} is missing");
         }
         assert_eq!(RecordAt::LogSpaced.next(0, 100, 500, 100_000), 500);
+        for none in [u64::MAX - 1, u64::MAX] {
+            assert_eq!(RecordAt::LogSpaced.next(none, 1, 500, 0), u64::MAX, "a loop that never ends");
+        }
         assert!(samples.len() < 60 && samples.windows(2).all(|w| w[0] < w[1]));
     }
 

@@ -20,7 +20,7 @@ use crate::models::{Learned, ModelConfig};
 use crate::numeric::Precision;
 use crate::optim::{OptimiserConfig, Schedule};
 use crate::posteriors::PosteriorConfig;
-use crate::priors::PriorConfig;
+use crate::priors::{PriorConfig, Support};
 use crate::weights::WeightsConfig;
 use crate::{Error, Result};
 
@@ -251,6 +251,10 @@ impl RunConfig {
         self.schedule.validate()?;
         self.noise_schedule.validate()?;
         self.record.validate()?;
+        self.budget.validate()?;
+        if let (Budget::UntilInterrupted, Some(reason)) = (self.budget, self.bound_to_budget()) {
+            return Err(Error::config("budget", format!("has no end, but {reason}; write a number of samples")));
+        }
         if let Some(rule) = &self.early_stop {
             rule.validate()?;
         }
@@ -259,8 +263,11 @@ impl RunConfig {
             let reason = "is a prior of weights that are a point; that of Gaussian weights is model.weights.prior";
             return Err(Error::config("weight_prior", reason));
         }
-        if self.algorithm == Algorithm::WakeSleep {
-            self.validate_wake_sleep()?;
+        self.algorithm.validate()?;
+        match self.algorithm {
+            Algorithm::Aevb => {}
+            Algorithm::WakeSleep => self.validate_alternative("wake-sleep")?,
+            Algorithm::MonteCarloEm(_) => self.validate_alternative("Monte Carlo EM")?,
         }
         if let Some(origin) = &self.start {
             origin.validate()?;
@@ -282,15 +289,21 @@ impl RunConfig {
         Ok(())
     }
 
-    /// What a dream cannot be made of.
-    fn validate_wake_sleep(&self) -> Result<()> {
+    /// What only a bound can be made of.
+    fn validate_alternative(&self, algorithm: &str) -> Result<()> {
         let refuse =
-            |field: &str, reason: &str| Err(Error::config(field, format!("{reason}, which wake-sleep does not know")));
+            |field: &str, reason: &str| Err(Error::config(field, format!("{reason}, which {algorithm} does not know")));
         let (q, form) = (self.model.posterior.get::<f32>(), self.estimator.form.get());
-        if !q.has_inverse() {
+        if self.algorithm == Algorithm::WakeSleep && !q.has_inverse() {
             return refuse(
                 "model.posterior",
                 &format!("is {}: the noise behind a given z", self.model.posterior.name()),
+            );
+        }
+        if self.algorithm != Algorithm::WakeSleep && self.model.prior.get::<f32>().support() != Support::Real {
+            return refuse(
+                "model.prior",
+                &format!("is {}: a z that lives on less than all numbers", self.model.prior.name()),
             );
         }
         if self.model.weights.gaussian().is_some() {
@@ -298,6 +311,13 @@ impl RunConfig {
         }
         if !self.model.corruption.get::<f32>().is_none() {
             return refuse("model.corruption", "is a corruption of data");
+        }
+        let plain = self.estimator.samples == 1 && self.evaluation.samples == 1;
+        if self.algorithm.monte_carlo_em().is_some() && !(plain && self.model.posterior == PosteriorConfig::default()) {
+            return refuse(
+                "estimator",
+                "takes several samples, or the posterior is not the default: a choice of q(z | x)",
+            );
         }
         if form.is_importance_weighted() || self.kl_weight != KlWeight::default() || self.learned != Learned::Both {
             return refuse("estimator", "weighs samples or the KL divergence, or only one network learns");

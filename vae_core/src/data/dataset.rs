@@ -10,6 +10,7 @@ use crate::data::batches::permutation;
 pub use crate::data::images::Images;
 pub use crate::data::kind::{DatasetKind, Limit, SplitScheme};
 use crate::data::{locate, own_copy, synthetic_digits, synthetic_faces};
+use crate::kernel::print;
 use crate::rng::{Stream, rng};
 use crate::threads::{self, in_parallel};
 use crate::{Error, Result};
@@ -84,10 +85,11 @@ impl DatasetConfig {
                 return Ok(Stored { all, valid: own.valid, test: own.test }.divide(*self, name));
             }
             DatasetKind::Mnist | DatasetKind::FreyFace => {
-                let paths = locate::find_all(self.kind.label(), self.kind.files(), folders)?
+                let places = locate::find_all(self.kind.label(), self.kind.files(), folders)?
                     .ok_or_else(|| locate::not_found(self.kind.label(), folders))?;
                 let files = self.kind.files();
-                let contents = in_parallel(files.len(), threads::available()?, |i| files[i].read(&paths[i]))?;
+                let contents =
+                    in_parallel(files.len(), threads::available()?, |i| locate::read_first(files[i], &places[i]))?;
                 Stored::from_contents(self.kind, contents)?
             }
         };
@@ -185,7 +187,7 @@ impl Dataset {
 
     /// Shows [`summary`](Self::summary) as the value of a notebook cell.
     pub fn evcxr_display(&self) {
-        println!("EVCXR_BEGIN_CONTENT text/plain\n{}\nEVCXR_END_CONTENT", self.summary());
+        print(&format!("EVCXR_BEGIN_CONTENT text/plain\n{}\nEVCXR_END_CONTENT\n", self.summary()));
     }
 }
 

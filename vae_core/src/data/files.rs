@@ -1,14 +1,14 @@
 //! The five files of the real data: names, shapes, hashes; reading and verifying them.
 
-use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use crate::checksum::sha256_hex;
 use crate::data::idx;
 use crate::data::mat::{self, Elements};
+use crate::files::open;
 use crate::{Error, Result};
 
 /// Largest variable of Frey Face's file when it is inflated; 1.1 MB are needed.
@@ -99,8 +99,8 @@ impl DataFile {
     /// Largest content (decompressed) that is read at all, in bytes.
     pub fn limit(self) -> u64 {
         let elements = self.shape().iter().product::<usize>() as u64;
-        // Frey's `.mat` may carry a few more variables; the header of an IDX file has a fixed size.
-        elements + if self == Self::FreyFaces { 1 << 20 } else { 4 + 4 * self.shape().len() as u64 }
+        // Frey's `.mat` may hold doubles, and a few more variables; the header of an IDX file has a fixed size.
+        if self == Self::FreyFaces { 8 * elements + (1 << 20) } else { elements + 4 + 4 * self.shape().len() as u64 }
     }
 
     /// Reads and verifies it: the elements in the order of [`shape`](Self::shape).
@@ -112,11 +112,21 @@ impl DataFile {
         let mut content = read_bounded(path, self.limit())?;
         let (dims, hash) = if self == Self::FreyFaces {
             let matrix = mat::parse(&content, &file, "ff", FREY_INFLATED)?;
-            let Elements::Bytes(pixels) = matrix.data else {
-                return Err(Error::data(file, "`ff` is not a matrix of uint8"));
-            };
+            if let (rows, columns @ 560) = (matrix.rows, matrix.columns) {
+                let reason =
+                    format!("`ff` is {rows} × {columns} where 560 × 1965 is needed; in MATLAB, `ff = ff';` and save");
+                return Err(Error::data(file, reason));
+            }
             // Columns of `ff` are frames, so column-major is frame after frame.
-            content = pixels;
+            content = match matrix.data {
+                Elements::Bytes(pixels) => pixels,
+                Elements::Real(values) => whole(&values).ok_or_else(|| {
+                    Error::data(
+                        &file,
+                        "`ff` has values that are not whole numbers from 0 to 255; it is another data set",
+                    )
+                })?,
+            };
             (vec![matrix.columns, matrix.rows], sha256_hex([content.as_slice()]))
         } else {
             let parsed = idx::parse(&content, &file)?;
@@ -141,6 +151,11 @@ impl DataFile {
     }
 }
 
+/// The values as bytes, if all of them are.
+fn whole(values: &[f64]) -> Option<Vec<u8>> {
+    values.iter().map(|&v| (0.0..=255.0).contains(&v).then_some(v as u8).filter(|&b| f64::from(b) == v)).collect()
+}
+
 /// Checks that the file at `path` (gzip or plain, any name) is `which`, bit for bit.
 ///
 /// # Errors
@@ -156,10 +171,7 @@ pub fn verify_file(path: &Path, which: DataFile) -> Result<()> {
 /// off, a wrong checksum, garbage after the last member).
 pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let io = |error| Error::io("read", path)(error);
-    let mut file = File::open(path).map_err(io)?;
-    if file.metadata().map_err(io)?.is_dir() {
-        return Err(Error::data(path.display().to_string(), "is a folder where a file is needed"));
-    }
+    let mut file = open(path)?;
     let mut magic = Vec::new();
     file.by_ref().take(2).read_to_end(&mut magic).map_err(io)?;
     let gzip = magic == [0x1f, 0x8b];
@@ -167,9 +179,9 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let stored = magic.as_slice().chain(file).take(limit + limit / 100 + 4096);
     let mut content = Vec::new();
     if gzip {
-        MultiGzDecoder::new(std::io::BufReader::new(stored)).take(limit + 1).read_to_end(&mut content).map_err(
-            |error| Error::data(path.display().to_string(), format!("damaged or truncated gzip file ({error})")),
-        )?;
+        gunzip(BufReader::new(stored), limit + 1, &mut content).map_err(|error| {
+            Error::data(path.display().to_string(), format!("damaged or truncated gzip file ({error})"))
+        })?;
     } else {
         stored.take(limit + 1).read_to_end(&mut content).map_err(io)?;
     }
@@ -180,6 +192,22 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>> {
         ));
     }
     Ok(content)
+}
+
+/// All members, but not much more than `most` bytes of them. Zeros behind a member are padding (tapes, some servers), as for gzip itself.
+fn gunzip(mut stored: impl BufRead, most: u64, content: &mut Vec<u8>) -> std::io::Result<()> {
+    while (content.len() as u64) < most && !stored.fill_buf()?.is_empty() {
+        let left = most - content.len() as u64;
+        GzDecoder::new(&mut stored).take(left).read_to_end(content)?;
+        loop {
+            let zeros = stored.fill_buf()?.iter().take_while(|&&byte| byte == 0).count();
+            if zeros == 0 {
+                break;
+            }
+            stored.consume(zeros);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

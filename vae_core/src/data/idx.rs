@@ -23,6 +23,19 @@ pub fn parse<'a>(bytes: &'a [u8], file: &str) -> Result<Idx<'a>> {
     let Some((&[zero0, zero1, kind, rank], mut rest)) = bytes.split_first_chunk::<4>() else {
         return Err(Error::data(file, format!("truncated: {} bytes do not hold an IDX header", bytes.len())));
     };
+    let other = match kind {
+        0x09 => Some("int8"),
+        0x0b => Some("int16"),
+        0x0c => Some("int32"),
+        0x0d => Some("float32"),
+        0x0e => Some("float64"),
+        _ => None,
+    };
+    if let (0, 0, Some(other)) = (zero0, zero1, other) {
+        let reason =
+            format!("holds {other}, and only unsigned bytes are read; save them as NumPy's .npy: Values::from_npy");
+        return Err(Error::data(file, reason));
+    }
     if (zero0, zero1, kind) != (0, 0, 0x08) || !(1..=4).contains(&rank) {
         return Err(Error::data(
             file,
@@ -80,7 +93,8 @@ mod tests {
         let reason = |bytes: &[u8]| parse(bytes, "some-file").unwrap_err().to_string();
         assert!(reason(&[]).contains("some-file: truncated"));
         assert!(reason(b"\x1f\x8b\x08\x00\x00").contains("not an IDX file"));
-        assert!(reason(&[0, 0, 0x0d, 1, 0, 0, 0, 0]).contains("not an IDX file"));
+        assert!(reason(&[0, 0, 0x0d, 1, 0, 0, 0, 0]).contains("holds float32"));
+        assert!(reason(&[0, 0, 0x0a, 1, 0, 0, 0, 0]).contains("not an IDX file"));
         assert!(reason(&encode(&[2], &[1, 2, 3])).contains("1 bytes of trailing garbage"));
         // 2^128 elements announced: neither overflow nor allocation.
         assert!(reason(&encode(&[u32::MAX; 4], &[1])).contains("truncated"));

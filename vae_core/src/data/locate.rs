@@ -54,41 +54,55 @@ pub fn search_path() -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// The first place below `folders` where `file` is, or `None`.
+/// The places below `folders` where `file` is, in the order in which they are looked at.
 ///
 /// # Errors
 /// [`Error::Io`] if a place cannot be looked at (no permission, for instance): that is not the same as absence.
-pub fn find(file: DataFile, folders: &[PathBuf]) -> Result<Option<PathBuf>> {
+pub fn find(file: DataFile, folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut places = Vec::new();
     for folder in folders {
         for candidate in file.candidates() {
             let path = folder.join(candidate);
             match std::fs::metadata(&path) {
-                Ok(_) => return Ok(Some(path)),
+                Ok(_) => places.push(path),
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
                 Err(error) => return Err(Error::io("look for", path)(error)),
             }
         }
     }
-    Ok(None)
+    Ok(places)
 }
 
-/// The places of all `files` of `dataset`; `None` if none of them is there.
+/// The places of each of the `files` of `dataset`; `None` if none of them is there.
 ///
 /// # Errors
 /// [`Error::NotFound`] if only some are there, naming those that are missing; [`Error::Io`] as [`find`].
-pub fn find_all(dataset: &str, files: &[DataFile], folders: &[PathBuf]) -> Result<Option<Vec<PathBuf>>> {
+pub fn find_all(dataset: &str, files: &[DataFile], folders: &[PathBuf]) -> Result<Option<Vec<Vec<PathBuf>>>> {
     let mut found = Vec::new();
     let mut missing = Vec::new();
     for &file in files {
         match find(file, folders)? {
-            Some(path) => found.push(path),
-            None => missing.push(file.stem()),
+            places if places.is_empty() => missing.push(file.stem()),
+            places => found.push(places),
         }
     }
     match (found.is_empty(), missing.is_empty()) {
         (_, true) => Ok(Some(found)),
         (true, false) => Ok(None),
         (false, false) => Err(not_found(format!("{dataset} ({} of it)", missing.join(", ")), folders)),
+    }
+}
+
+/// The content of a file at the first of its places at which it is whole: a download that was cut off hides no good copy.
+///
+/// # Errors
+/// As [`DataFile::read`], of the first place.
+pub(super) fn read_first(file: DataFile, places: &[PathBuf]) -> Result<Vec<u8>> {
+    let mut contents = places.iter().map(|path| file.read(path));
+    match contents.next() {
+        Some(Err(first)) => contents.find_map(Result::ok).ok_or(first),
+        Some(content) => content,
+        None => Err(not_found(file.stem(), &[])),
     }
 }
 
@@ -120,12 +134,12 @@ mod tests {
         ] {
             let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
             let folders = [first.path().to_owned(), second.path().to_owned()];
-            assert_eq!(find(DataFile::MnistTrainImages, &folders).unwrap(), None);
+            assert!(find(DataFile::MnistTrainImages, &folders).unwrap().is_empty());
             for folder in [&second, &first] {
                 let path = folder.path().join(name);
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
                 std::fs::write(&path, "").unwrap();
-                assert_eq!(find(DataFile::MnistTrainImages, &folders).unwrap(), Some(path));
+                assert_eq!(find(DataFile::MnistTrainImages, &folders).unwrap().first(), Some(&path));
             }
         }
     }

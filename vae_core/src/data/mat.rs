@@ -23,6 +23,8 @@ const TYPE_SINGLE: u32 = 7;
 const TYPE_DOUBLE: u32 = 9;
 const TYPE_MATRIX: u32 = 14;
 const TYPE_COMPRESSED: u32 = 15;
+/// Instances of MATLAB's classes (datetime, table, string, …): instead of dimensions they have the names of the class.
+const CLASS_OPAQUE: u32 = 17;
 const CLASS_DOUBLE: u32 = 6;
 const CLASS_SINGLE: u32 = 7;
 const CLASS_UINT8: u32 = 9;
@@ -48,8 +50,8 @@ pub struct Matrix {
 }
 
 /// Finds the two-dimensional matrix called `key` in the content of a `.mat` file; `file` is named in errors. The whole
-/// file is walked, so bytes that belong to no element are an error. A compressed variable may not inflate to more than
-/// `limit` bytes.
+/// file is walked, so bytes that belong to no element are an error. No variable may have more than `limit` bytes, as it is
+/// or inflated.
 ///
 /// # Errors
 /// [`Error::Data`] if it is not a v5 file, is truncated or otherwise inconsistent, has trailing garbage, or holds no
@@ -68,6 +70,9 @@ fn walk(bytes: &[u8], key: &str, limit: u64) -> Reason<Option<Matrix>> {
         return Err(format!("truncated: {} bytes do not hold a MATLAB v5 header", bytes.len()));
     };
     let little = match &header[124..128] {
+        [0, 2, b'I', b'M'] | [2, 0, b'M', b'I'] => {
+            return Err("a MATLAB v7.3 file, which is HDF5; write it anew with `save -v7`".into());
+        }
         [_, 1, b'I', b'M'] => true,
         [1, _, b'M', b'I'] => false,
         _ => {
@@ -80,6 +85,7 @@ fn walk(bytes: &[u8], key: &str, limit: u64) -> Reason<Option<Matrix>> {
     let mut found = None;
     while let Some((kind, content)) = parts.next()? {
         let variable = match kind {
+            TYPE_MATRIX if content.len() as u64 > limit => return Err(too_large(limit)),
             TYPE_MATRIX => matrix(content, little, key)?,
             TYPE_COMPRESSED => compressed(content, little, key, limit)?,
             _ => return Err(format!("unexpected element of type {kind} between the variables (trailing garbage?)")),
@@ -98,7 +104,7 @@ fn compressed(content: &[u8], little: bool, key: &str, limit: u64) -> Reason<Opt
     let mut decoder = ZlibDecoder::new(content).take(limit.saturating_add(1));
     decoder.read_to_end(&mut inflated).map_err(|error| format!("damaged compressed variable ({error})"))?;
     if inflated.len() as u64 > limit {
-        return Err(format!("a compressed variable inflates to more than {limit} bytes"));
+        return Err(too_large(limit));
     }
     if decoder.into_inner().total_in() != content.len() as u64 {
         return Err("trailing garbage after a compressed variable".into());
@@ -114,6 +120,10 @@ fn compressed(content: &[u8], little: bool, key: &str, limit: u64) -> Reason<Opt
     Ok(variable)
 }
 
+fn too_large(limit: u64) -> String {
+    format!("it holds a variable of more than {limit} bytes; save the images in a file of their own")
+}
+
 /// A matrix element's content: flags, dimensions, name, values. `None` if it is another variable.
 fn matrix(content: &[u8], little: bool, key: &str) -> Reason<Option<Matrix>> {
     let mut parts = Parts { rest: content, little };
@@ -123,12 +133,18 @@ fn matrix(content: &[u8], little: bool, key: &str) -> Reason<Option<Matrix>> {
         None => Err(format!("truncated: a matrix without {what}")),
     };
     let (_, flags) = part("flags", &[TYPE_UINT32])?;
-    let (_, dims) = part("dimensions", &[TYPE_INT32])?;
+    let number = |bytes: &[u8], at: usize| word(bytes.get(at * 4..).unwrap_or_default(), little);
+    let is_opaque = number(flags, 0).is_some_and(|flags| flags & 0xff == CLASS_OPAQUE);
+    let (_, dims) = if is_opaque { (TYPE_INT32, &[][..]) } else { part("dimensions", &[TYPE_INT32])? };
     let (_, name) = part("name", &[TYPE_INT8])?;
     if name != key.as_bytes() {
         return Ok(None);
     }
-    let number = |bytes: &[u8], at: usize| word(bytes.get(at * 4..).unwrap_or_default(), little);
+    if is_opaque {
+        return Err(format!(
+            "`{key}` is an instance of a class; save a matrix: `{key} = uint8({key})`, or of its images"
+        ));
+    }
     let class = number(flags, 0).filter(|flags| flags & 0x0800 == 0).map(|flags| flags & 0xff);
     let (8, Some(rows), Some(columns)) = (dims.len(), number(dims, 0), number(dims, 1)) else {
         return Err(format!("`{key}` does not have two dimensions"));
@@ -350,6 +366,14 @@ pub(super) mod tests {
         assert!(reason(&[ff(LITTLE), b"garbage!?".to_vec()]).contains("some.mat: "));
         assert!(reason(&[LITTLE.compressed(&[ff(LITTLE), vec![0; 8]].concat())]).contains("trailing garbage"));
         assert!(reason(&[LITTLE.compressed(&LITTLE.compressed(&ff(LITTLE)))]).contains("does not hold a matrix"));
+        let mut hdf5 = LITTLE.file(&[ff(LITTLE)]);
+        hdf5[125] = 2;
+        assert!(
+            parse(&hdf5, "f", "ff")
+                .unwrap_err()
+                .to_string()
+                .contains("v7.3 file, which is HDF5; write it anew with `save -v7`")
+        );
         assert!(parse(&[7; 500], "f", "ff").unwrap_err().to_string().contains("not a MATLAB v5 file"));
         // An element of 4 GB is announced.
         assert!(reason(&[[LITTLE.word(TYPE_MATRIX), [0xff; 4]].concat()]).contains("truncated"));
@@ -360,7 +384,10 @@ pub(super) mod tests {
         let bomb = LITTLE.compressed(&vec![0; 2 * LIMIT as usize]);
         assert!(bomb.len() < 100_000);
         let error = parse(&LITTLE.file(&[bomb]), "f", "ff").unwrap_err().to_string();
-        assert!(error.contains("inflates to more than"), "{error}");
+        assert!(error.contains("a variable of more than"), "{error}");
+        let plain = LITTLE.matrix("other", CLASS_UINT8, &[1, 2 << 20], &vec![0; 2 * LIMIT as usize]);
+        let error = parse(&LITTLE.file(&[ff(LITTLE), plain]), "f", "ff").unwrap_err().to_string();
+        assert!(error.contains("a variable of more than"), "{error}");
     }
 
     #[test]

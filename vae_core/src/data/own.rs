@@ -128,6 +128,27 @@ impl Dataset {
         Ok(Stored { all: images, valid, test }.divide(config, name))
     }
 
+    /// Refuses parts without images, and values that are not finite: [`own`](Self::own) makes neither, but a limit may, or whoever
+    /// changes the fields.
+    pub(crate) fn require_usable(&self) -> Result<()> {
+        for (part, images) in [("training", &self.train), ("validation", &self.valid), ("test", &self.test)] {
+            if images.is_empty() {
+                return Err(match self.config.limit {
+                    Some(_) => Error::config("data.limit", format!("leaves no {part} images; allow at least one")),
+                    None => Error::data(&self.name, format!("has no {part} images; give at least one")),
+                });
+            }
+            if let Some((row, column, value)) = images.pixels.find_real(|value| !value.is_finite()) {
+                let place = format!("{part} row {row}, column {column}");
+                return Err(Error::data(
+                    &self.name,
+                    format!("the value in {place} is {value}; replace it by a finite number"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses values outside \[0, 1\] for `what`, the choice in `field` of the configuration.
     pub(crate) fn require_unit_interval(&self, field: &str, what: &str) -> Result<()> {
         for images in [&self.train, &self.valid, &self.test] {

@@ -36,6 +36,7 @@ impl Values {
         let (file, content) = (path.as_ref().display().to_string(), read_bounded(path.as_ref(), LIMIT)?);
         let parsed = idx::parse(&content, &file)?;
         let (n, shape) = match *parsed.dims {
+            [0, ..] => return Err(Error::data(file, "holds no images: its header announces 0 of them")),
             [n, height, width] => (n, (height, width)),
             [n, d] => (n, (1, d)),
             ref other => {

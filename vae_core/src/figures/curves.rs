@@ -9,6 +9,7 @@ use super::figure::{Heading, headed};
 use super::png::failed;
 use super::scene::{dashes, quarters};
 use super::theme;
+use super::thin::thin_line;
 use crate::{Error, Result};
 
 /// The curves of one run, or the means over several seeds. NaN and infinities are gaps.
@@ -277,6 +278,7 @@ type Point = (f64, f64);
 fn draw_line(chart: &mut Chart, points: Vec<Point>, colour: RGBColor, width: f64, dashed: bool) -> Result<()> {
     let range = chart.y_range();
     for piece in pieces(&points, (range.start, range.end)) {
+        let piece = thin_line(piece);
         let drawn = match piece.as_slice() {
             [point] => chart.draw_series([Circle::new(*point, quarters(1.6 * width), colour.filled())]),
             _ if dashed => chart.draw_series([dashes(piece, colour, width)]),
@@ -319,7 +321,8 @@ pub(super) fn pieces(points: &[Point], (low, high): (f64, f64)) -> Vec<Vec<Point
 fn bands(ends: Vec<(Point, Point)>) -> Vec<Vec<Point>> {
     let runs = ends.split(|(low, high)| !(drawable(low.1) && drawable(high.1)));
     let outline = |run: &[(Point, Point)]| {
-        run.iter().map(|(low, _)| *low).chain(run.iter().rev().map(|(_, high)| *high)).collect()
+        let (low, high): (Vec<_>, Vec<_>) = run.iter().copied().unzip();
+        thin_line(low).into_iter().chain(thin_line(high).into_iter().rev()).collect()
     };
     runs.filter(|run| run.len() > 1).map(outline).collect()
 }

@@ -1,6 +1,7 @@
 //! A finished figure: shows itself in a notebook and exports itself.
 
 use std::fmt;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -13,6 +14,7 @@ use super::paths::figures_dir;
 use super::scene::Scene;
 use super::text::plain;
 use super::theme;
+use crate::kernel::print;
 use crate::runs::provenance::Provenance;
 use crate::{Error, Result};
 
@@ -40,6 +42,8 @@ pub struct Figure {
     pub inline_png: Vec<u8>,
     /// The plotted numbers.
     pub data: Value,
+    /// Characters of its texts that the typeface lacks: boxes are drawn instead, and displays and exports warn of them.
+    pub missing_glyphs: String,
 }
 
 impl fmt::Debug for Figure {
@@ -123,25 +127,39 @@ impl Heading {
         let (svg, bitmap) = (scene.to_svg().map_err(of_this_figure)?, scene.to_bitmap().map_err(of_this_figure)?);
         let png = |zoom: u32| bitmap.shrink((SCALE / zoom) as usize).encode(f64::from(zoom)).map_err(of_this_figure);
         let (inline_png, png) = (png(1)?, png(2)?);
-        let title = plain(&self.title);
+        let missing_glyphs = scene.missing_glyphs();
+        let (title, data_note) = (plain(&self.title), plain(&data_note));
         let caption = match (plain(&self.caption), data_note.is_empty()) {
             (caption, true) => caption,
             (caption, false) if caption.is_empty() => format!("{title}. Data: {data_note}."),
             (caption, false) => format!("{caption} Data: {data_note}."),
         };
-        Ok(Figure { id: self.id, title, caption, provenance, svg, png, inline_png, data })
+        Ok(Figure { id: self.id, title, caption, provenance, svg, png, inline_png, data, missing_glyphs })
     }
 }
 
 /// One representation of a cell's value, in the Rust kernel's display protocol.
 pub(crate) fn content_block(mime: &str, body: &str) -> String {
-    format!("EVCXR_BEGIN_CONTENT {mime}\n{body}\nEVCXR_END_CONTENT\n")
+    // A line of the body that begins as the protocol does is moved: it ends no block, and begins none.
+    let body = format!("\n{body}\n").replace("\nEVCXR_", "\n EVCXR_");
+    format!("EVCXR_BEGIN_CONTENT {mime}{body}EVCXR_END_CONTENT\n")
 }
 
 impl Figure {
     /// Shows the figure in a notebook; the Rust kernel calls this for the last expression of a cell.
     pub fn evcxr_display(&self) {
-        print!("{}", self.display_bundle());
+        self.warn();
+        print(&self.display_bundle());
+    }
+
+    /// Says on standard error what a reader may miss, if anybody listens.
+    fn warn(&self) {
+        if !self.missing_glyphs.is_empty() {
+            let missing: Vec<String> =
+                self.missing_glyphs.chars().map(|c| format!("{c} (U+{:04X})", c as u32)).collect();
+            let text = format!("warning: figure {}: its typeface has no {}; ", self.id, missing.join(", "));
+            let _ = writeln!(std::io::stderr(), "{text}a box is drawn instead, so write it in other characters");
+        }
     }
 
     /// The kernel's display protocol: SVG (where small), PNG and text, of which a viewer takes the best it can show.
@@ -168,6 +186,7 @@ impl Figure {
     /// # Errors
     /// If a file cannot be written.
     pub fn export_to(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+        self.warn();
         let unwritten = |e| Heading::new(&self.id).error(format!("its JSON cannot be written: {e}"));
         let json = self.record().map_err(unwritten)?;
         [("svg", self.svg.as_bytes()), ("png", self.png.as_slice()), ("json", json.as_bytes())]

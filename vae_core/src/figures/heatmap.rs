@@ -106,16 +106,20 @@ impl Heatmap {
         const BELOW: f64 = 38.0;
         self.check()?;
         let mut scene = Scene::new()?;
+        let cut = |labels: &[String]| -> Vec<String> {
+            labels.iter().map(|label| scene.face.cut(label, theme::TICK, theme::LONGEST)).collect()
+        };
+        let (rows, columns) = (cut(&self.rows), cut(&self.columns));
         let inside: Vec<String> = self.panels.iter().flat_map(|p| p.values.iter()).map(|&v| self.label(v)).collect();
         let cell_width = (scene.face.widest(&inside, theme::TICK) + 10.0)
-            .max(scene.face.widest(&self.columns, theme::TICK) + 8.0)
+            .max(scene.face.widest(&columns, theme::TICK) + 8.0)
             .max(36.0)
             .ceil();
         let (width, height) = (cell_width * self.columns.len() as f64, CELL * self.rows.len() as f64);
         let bar_height = height.max(90.0);
         let scales: Vec<Axis> = self.panels.iter().map(|p| scale(&p.values, (bar_height / 26.0) as usize)).collect();
         let bar_labels = scales.iter().map(|scale| scale.label_width(&scene)).fold(0.0, f64::max);
-        let before = 24.0 + scene.face.widest(&self.rows, theme::TICK) + 8.0;
+        let before = 24.0 + scene.face.widest(&rows, theme::TICK) + 8.0;
         let unit_width = if self.unit.is_empty() { 0.0 } else { 20.0 };
         let panel_width = before + width + 24.0 + bar_labels + unit_width + 14.0;
         let side_by_side = if panel_width * self.panels.len() as f64 <= 1040.0 { self.panels.len() } else { 1 };
@@ -127,7 +131,7 @@ impl Heatmap {
             let left = (SIDE + (index % side_by_side) as f64 * panel_width + before).round();
             let top = (top + (index / side_by_side) as f64 * panel_height + title_height).round();
             scene.title(&panel.title, (left + 0.5 * width, top - 13.0), theme::LABEL, panel_width - 40.0);
-            let (x, y) = (Axis::places(self.columns.iter().cloned()), Axis::places(self.rows.iter().rev().cloned()));
+            let (x, y) = (Axis::places(columns.iter().cloned()), Axis::places(rows.iter().rev().cloned()));
             let (x_title, y_title) = ((self.x_label.as_str(), BELOW), (self.y_label.as_str(), before));
             let mut chart = Frame { left, top, width, height, x, y, x_title, y_title }.chart(&mut scene)?;
             for ((row, column), &value) in panel.values.indexed_iter() {

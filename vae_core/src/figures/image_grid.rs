@@ -61,11 +61,13 @@ impl ImageGrid {
         }
         let (width, height) = (ZOOM * pixels.ncols() as f64, ZOOM * pixels.nrows() as f64);
         let mut scene = Scene::new()?;
-        let label_width = scene.face.widest(&self.row_labels, theme::LABEL);
+        let labels: Vec<String> =
+            self.row_labels.iter().map(|l| scene.face.cut(l, theme::LABEL, theme::LONGEST)).collect();
+        let label_width = scene.face.widest(&labels, theme::LABEL);
         let left = (SIDE + if label_width > 0.0 { label_width + 8.0 } else { 0.0 }).ceil();
         let left = (left + self.heading.widen(&mut scene, left + width + SIDE)).floor();
         let top = self.heading.draw_title(&mut scene).ceil();
-        for (row, label) in self.row_labels.iter().enumerate() {
+        for (row, label) in labels.iter().enumerate() {
             let middle = top + ZOOM * ((row * (self.height + GAP)) as f64 + 0.5 * self.height as f64);
             scene.text(label, (left - 8.0, middle), theme::LABEL, theme::INK, HPos::Right);
         }

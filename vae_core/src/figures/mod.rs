@@ -26,6 +26,7 @@ mod table;
 mod tests;
 mod text;
 pub mod theme;
+mod thin;
 
 pub use bars::Bars;
 pub use curves::{Curve, LearningCurves, Reference};

@@ -12,6 +12,7 @@ use super::legend::{Key, Legend};
 use super::png::failed;
 use super::scene::{Scene, quarters};
 use super::theme;
+use super::thin::thin_points;
 use crate::runs::provenance::Provenance;
 use crate::{Error, Result};
 
@@ -91,7 +92,7 @@ impl Scatter {
         let mut chart = Frame { left, top, width, height, x, y, x_title, y_title }.chart(&mut scene)?;
         for (k, (_, points)) in self.groups.iter().enumerate() {
             let fill = self.colour(k).mix(0.75).filled();
-            let dots = points.iter().map(|point| Circle::new(*point, quarters(1.7), fill));
+            let dots = thin_points(points, unit).into_iter().map(|point| Circle::new(point, quarters(1.7), fill));
             chart.draw_series(dots).map_err(failed)?;
         }
         let at = |x: f64, y: f64| (left + width * to_x.position(x), top + height * (1.0 - to_y.position(y)));

@@ -1,6 +1,7 @@
 //! A drawing that grows downwards: lengths in CSS pixels from the top left corner.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use ndarray::Array2;
@@ -11,7 +12,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::canvas::{Canvas, LARGEST, Mark, SCALE};
 use super::png::{Bitmap, failed};
-use super::text::{LINE, Typeface};
+use super::text::{LINE, Typeface, runs};
 use super::theme;
 use crate::Result;
 
@@ -125,6 +126,15 @@ impl Scene {
     /// [`SCALE`] pixels for a CSS pixel.
     pub(crate) fn to_bitmap(&self) -> Result<Bitmap> {
         self.canvas.borrow().bitmap(self.size()?)
+    }
+
+    /// Characters of the texts for which the typeface has no glyph, each once.
+    pub(crate) fn missing_glyphs(&self) -> String {
+        let canvas = self.canvas.borrow();
+        let texts =
+            canvas.marks.iter().filter_map(|mark| if let Mark::Text(label) = mark { Some(label) } else { None });
+        let missing = texts.flat_map(|label| runs(&label.text)).flat_map(|run| run.text.chars().collect::<Vec<_>>());
+        missing.filter(|c| !self.face.has(*c)).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Texts that leave the drawing or cover each other; every figure drawn in a test must have none.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::figure::content_block;
+use crate::kernel::print;
 use crate::runs::claims::Claim;
 
 /// Rows of text under column titles. It shows itself as Markdown; plain text is the same source.
@@ -60,7 +61,7 @@ impl Table {
     /// Shows the table under a notebook cell.
     pub fn evcxr_display(&self) {
         let text = self.to_markdown();
-        print!("{}{}", content_block("text/markdown", &text), content_block("text/plain", &text));
+        print(&(content_block("text/markdown", &text) + &content_block("text/plain", &text)));
     }
 }
 

@@ -15,6 +15,7 @@ use super::panels::Colours;
 use super::png::Bitmap;
 use super::scene::Scene;
 use super::text::{Typeface, plain, runs};
+use super::thin::thin_line;
 use super::{
     Bars, Curve, Figure, GraphicalModel, Heatmap, ImageGrid, LearningCurves, Manifold, Panels, Scatter, Variable,
     interval_curve, manifold_latents, theme,
@@ -23,6 +24,7 @@ use crate::runs::provenance::Provenance;
 use crate::{Error, Result};
 
 mod lines;
+mod texts;
 
 fn provenance() -> Provenance {
     Provenance { dataset: "synthetic digits".into(), seeds: vec![3], ..Provenance::default() }

@@ -61,7 +61,16 @@ impl Typeface {
         lines
     }
 
-    #[cfg(test)]
+    /// The beginning of `text`, and "…", where all of it is wider than `width`.
+    pub(crate) fn cut(&self, text: &str, size: f64, width: f64) -> String {
+        if self.width(text, size) <= width {
+            return text.to_owned();
+        }
+        let fits = |end: &(usize, char)| self.width(&text[..end.0], size) + self.width("…", size) <= width;
+        let end = text.char_indices().take_while(fits).last().map_or(0, |end| end.0);
+        format!("{}…", text[..end].trim_end())
+    }
+
     pub(crate) fn has(&self, c: char) -> bool {
         self.0.glyph_id(c).0 != 0
     }
@@ -98,12 +107,22 @@ pub(crate) struct Run {
     pub(crate) drop: f64,
 }
 
+/// What XML cannot hold, and nobody can see: control characters, such as those of coloured terminals, and two that are none.
+fn printable(c: char) -> char {
+    match c {
+        '\n' => c,
+        '\t' => ' ',
+        c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => char::REPLACEMENT_CHARACTER,
+        c => c,
+    }
+}
+
 /// Splits markup into runs: `N_{z}` lowers, `L^{B}` raises.
 pub(crate) fn runs(text: &str) -> Vec<Run> {
     let mut runs = Vec::new();
     let mut push = |text: &str, scale, drop| {
         if !text.is_empty() {
-            runs.push(Run { text: text.to_owned(), scale, drop });
+            runs.push(Run { text: text.chars().map(printable).collect(), scale, drop });
         }
     };
     let mut rest = text;

@@ -3,6 +3,8 @@
 use plotters::style::RGBColor;
 use plotters::style::colors::colormaps::{ColorMap, ViridisRGB};
 
+use crate::runs::with_decimals;
+
 /// Size of titles.
 pub const TITLE: f64 = 15.0;
 /// Size of axis titles and legends.
@@ -11,6 +13,9 @@ pub const LABEL: f64 = 12.5;
 pub const TICK: f64 = 11.0;
 /// Size of the line that names the data set.
 pub const NOTE: f64 = 10.0;
+
+/// The label of a row or a column is cut where it is longer.
+pub const LONGEST: f64 = 320.0;
 
 /// Width of a curve.
 pub const CURVE: f64 = 1.75;
@@ -67,7 +72,7 @@ pub fn contrasting_ink(ground: RGBColor) -> RGBColor {
 
 /// `value` with `decimals` decimals and a real minus sign; never "−0".
 pub fn fixed(value: f64, decimals: usize) -> String {
-    let text = format!("{value:.decimals$}");
+    let text = with_decimals(value, decimals);
     match text.strip_prefix('-') {
         Some(digits) if digits.bytes().all(|b| matches!(b, b'0' | b'.')) => digits.to_owned(),
         Some(digits) => format!("−{digits}"),

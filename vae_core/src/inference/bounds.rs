@@ -43,7 +43,7 @@ impl Vae<f32> {
     }
 
     /// Whether the likelihood can say something of these pixels.
-    fn check_pixels(&self, x: &Array2<f32>) -> Result<()> {
+    pub(super) fn check_pixels(&self, x: &Array2<f32>) -> Result<()> {
         self.check(self.data_width(), x, "x [M, D]")?;
         let outside = |v: &&f32| !(0.0..=1.0).contains(*v);
         match x.iter().find(outside).filter(|_| self.likelihood().get::<f32>().needs_unit_interval()) {

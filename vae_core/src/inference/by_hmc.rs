@@ -8,7 +8,7 @@ use crate::mcmc::{Chains, Hmc, log_evidence};
 use crate::models::Vae;
 use crate::numeric::Real;
 use crate::rng::{Stream, rng};
-use crate::step::Joint;
+use crate::step::{Joint, JointRoom};
 use crate::{Error, Result};
 
 /// Moves in which ε is adapted and the chains forget where they began.
@@ -32,7 +32,8 @@ impl Vae<f32> {
         }
         let (z, n) = (self.sample_codes(x, seed)?, self.latent());
         let pixels = slice(x.view());
-        let mut joint = Joint::new(self, &pixels)?;
+        let mut room = JointRoom::new(self, x.nrows(), 1);
+        let mut joint = Joint::new(self, &pixels, &mut room)?;
         let mut chains = Chains::new(slice(z.view()).into_owned(), n, STEP, &mut joint)?;
         let hmc = Hmc { leapfrog: 4, ..Hmc::default() };
         let (mut z, mut log_joint) = (vec![Vec::new(); x.nrows()], vec![Vec::new(); x.nrows()]);

@@ -22,7 +22,7 @@ impl Vae<f32> {
                 format!("is {}, with {draws} draws; give a Gaussian and at least one", self.posterior().name());
             return Err(Error::config("model.posterior", reason));
         }
-        self.check(self.data_width(), x, "x [M, D]")?;
+        self.check_pixels(x)?;
         let (m, n_z, corruption) = (x.nrows(), self.latent(), self.config().corruption);
         let heads = (0..draws).map(|k| {
             let mut corrupted = x.clone();

@@ -46,6 +46,14 @@ impl GradientMoments {
         (squares / self.of(names).map(|t| t.size as f64).sum::<f64>()).sqrt()
     }
 
+    /// ‖E g‖ / √(Σ Var g) over the tensors whose names begin with one of these, of moments over so many draws, whose own noise is subtracted (Rainforth et al.
+    /// 2018 ask how that of the encoder falls with L in an importance-weighted bound).
+    pub fn signal_to_noise(&self, names: &[&str], draws: u64) -> f64 {
+        let squares: f64 = self.of(names).map(|t| t.squared_mean).sum();
+        let variance = self.variance(names);
+        ((squares - variance / draws as f64).max(0.0) / variance).sqrt()
+    }
+
     fn of<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = &'a TensorMoments> {
         self.tensors.iter().filter(move |t| names.iter().any(|name| t.name.starts_with(name)))
     }
@@ -68,7 +76,7 @@ impl Vae<f32> {
         if draws < 2 {
             return Err(Error::config("draws", format!("is {draws}; a variance needs at least 2")));
         }
-        self.check(self.data_width(), x, "x [M, D]")?;
+        self.check_pixels(x)?;
         let (x, m) = (slice(x.view()), x.nrows());
         let mut ws = Workspace::new(self, &estimator, m, true)?;
         let mut moments = RunningMoments::new(self.params().len());
@@ -128,6 +136,9 @@ mod tests {
         };
         let [local, shared] = [Sampling::Local, Sampling::Minibatch].map(of_weights);
         assert!((local - 0.5).abs() < 0.05 && shared > 0.7, "{local} {shared}");
+        // the signal of twice as many rows stays, their noise is halved
+        let rows = of(&twice, Form::B).signal_to_noise(&[""], 4000) / b.signal_to_noise(&[""], 4000);
+        assert!((rows - 2f64.sqrt()).abs() < 0.1, "{rows}");
         assert!(b.rms(&["encoder"]) > 0.0 && b.rms(&["nothing"]).is_nan());
         assert!(model.gradient_moments(&x, Estimator::default(), 1, 0).is_err());
     }

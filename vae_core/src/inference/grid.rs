@@ -47,7 +47,7 @@ impl Vae<f32> {
         if points < 3 || !(reach.is_finite() && reach > 0.0) {
             return Err(Error::config("points", format!("are {points} from −{reach} to {reach}; take 3 or more")));
         }
-        self.check(self.data_width(), x, "x [M, D]")?;
+        self.check_pixels(x)?;
         let step = 2.0 * reach / (points - 1) as f64;
         let at = |i: usize| (-reach + step * i as f64) as f32;
         let codes =
@@ -104,7 +104,7 @@ impl Vae<f32> {
                 format!("is {}, with {draws} draws; a density here is one of Gaussians", self.posterior().name());
             return Err(Error::config("model.posterior", reason));
         }
-        self.check(self.data_width(), x, "x [1, D]")?;
+        self.check_pixels(x)?;
         if x.nrows() != 1 || self.latent() != 2 {
             let found = format!("{} rows, N_z = {}", x.nrows(), self.latent());
             return Err(Error::Shape { what: "x [1, D]", expected: "one image, N_z = 2".into(), found });

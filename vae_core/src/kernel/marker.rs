@@ -41,11 +41,16 @@ impl Marker<'_> {
             return;
         }
         if let Some(line) = self.line() {
-            let mut out = std::io::stdout().lock();
-            // Training does not fail because nobody listens.
-            let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+            print(&line);
         }
     }
+}
+
+/// Writes to standard output, whole, whatever other threads print. That nobody listens (a closed pipe, a full disk) is no reason
+/// for a training to fail, as it is for `println!`.
+pub(crate) fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Whether the program runs under a kernel that reads markers (`VAEB_LIVE=1`).

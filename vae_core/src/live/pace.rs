@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::train::Event;
+use crate::config::Budget;
+use crate::train::{Event, Trainer};
 
 /// How often a display is replaced.
 pub(super) const EVERY: Duration = Duration::from_millis(500);
@@ -78,12 +79,24 @@ impl Pace {
         self.samples as f64 / self.updates.as_secs_f64().max(1e-9)
     }
 
+    /// Time left of a training, in words; none if it has no end.
+    pub(crate) fn left_of(&self, trainer: &Trainer) -> Option<String> {
+        let samples = total(trainer)?.saturating_sub(trainer.samples());
+        Some(self.left(samples, trainer.records_left()))
+    }
+
     /// Time left, in words, for so many samples and records.
-    pub(crate) fn left(&self, samples: u64, records: u64) -> String {
+    fn left(&self, samples: u64, records: u64) -> String {
         let record = self.recording.as_secs_f64() / f64::from(self.records.max(1));
         let seconds = samples as f64 / self.rate().max(1.0) + record * records as f64;
         clock(seconds.ceil() as u64)
     }
+}
+
+/// Samples at which a training ends; none if it has no end.
+pub(crate) fn total(trainer: &Trainer) -> Option<u64> {
+    let ends = trainer.config().budget != Budget::UntilInterrupted;
+    ends.then(|| trainer.total_updates() * trainer.config().batch as u64)
 }
 
 /// "42 s", "3 min 05 s", "2 h 10 min".

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::pace::Pace;
+use super::pace::{Pace, total};
 use super::run::LiveRun;
 use crate::kernel;
 use crate::runs::Watcher;
@@ -31,21 +31,26 @@ impl Progress {
         let now = Instant::now();
         let pace = self.pace.get_or_insert_with(|| Pace::new(now, event.samples));
         pace.update(now, event);
-        let done = event.samples as f64 / event.total_samples.max(1) as f64;
-        if done < self.next || pace.elapsed(now) < Duration::from_secs(2) {
+        if pace.elapsed(now) < Duration::from_secs(2) {
             return;
         }
-        self.next = done + self.every;
-        let (rate, left) = (pace.rate(), pace.left(event.total_samples - event.samples, trainer.records_left()));
+        let done = total(trainer).map(|total| event.samples as f64 / total.max(1) as f64);
+        // without an end, a line a record
+        if done.map_or(event.record.is_none(), |done| done < self.next) {
+            return;
+        }
+        self.next = done.unwrap_or(0.0) + self.every;
+        let done = done.map_or(String::new(), |done| format!("{:3.0} % · ", 100.0 * done));
+        let left = pace.left_of(trainer).map_or("until interrupted".into(), |left| format!("{left} left"));
+        let rate = pace.rate();
         let valid = trainer.history().last().map_or(String::new(), |r| format!(" · valid {:.2}", r.valid.bound));
-        println!(
-            "{}{:3.0} % · {} samples · train {:.2}{valid} · {:.1} k samples/s · {left} left",
+        kernel::print(&format!(
+            "{}{done}{} samples · train {:.2}{valid} · {:.1} k samples/s · {left}\n",
             self.label,
-            100.0 * done,
             event.samples,
             trainer.running_train_bound().bound,
             rate / 1e3,
-        );
+        ));
     }
 }
 
@@ -72,6 +77,6 @@ impl Observer for Progress {
 
 impl Watcher for Progress {
     fn tell(&mut self, line: &str) {
-        println!("{}{line}", self.label);
+        kernel::print(&format!("{}{line}\n", self.label));
     }
 }

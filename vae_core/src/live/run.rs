@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::display::Display;
-use super::pace::{Pace, Throttle, count, speed};
+use super::pace::{Pace, Throttle, count, speed, total};
 use crate::Error;
 use crate::figures::{Curve, CurveAndBar, LearningCurves};
 use crate::kernel::{Bundle, Training};
@@ -102,7 +102,7 @@ impl LiveRun {
         train.sort_by(|a, b| a.0.total_cmp(&b.0));
         train.dedup_by_key(|point| point.0);
         let (samples, bounds): (Vec<f64>, Vec<f64>) = train.into_iter().unzip();
-        let total = (trainer.total_updates() * trainer.config().batch as u64) as f64;
+        let total = total(trainer).unwrap_or(2 * trainer.samples().max(1)) as f64;
         let first = samples.first().copied().unwrap_or(1.0).min(0.5 * total);
         let panel = LearningCurves::new("live").title(&self.title).held_out_label("validation").x_range(first, total);
         panel.curve(Curve::new("", samples, bounds, Vec::new())).curve(Curve::new(
@@ -115,11 +115,13 @@ impl LiveRun {
 
     /// What stands below the bar.
     fn lines(&self, trainer: &Trainer, how: &str) -> Vec<String> {
-        let (samples, total) = (trainer.samples(), trainer.total_updates() * trainer.config().batch as u64);
-        let rate = self.pace.rate();
-        let share = 100.0 * samples as f64 / total.max(1) as f64;
-        let left = self.pace.left(total.saturating_sub(samples), trainer.records_left());
-        let left = if how.is_empty() { format!("{left} left") } else { how.into() };
+        let (samples, rate) = (trainer.samples() as f64, self.pace.rate());
+        let done = match total(trainer).map(|total| total as f64) {
+            Some(total) => format!("{:.0} % of {} samples", 100.0 * samples / total.max(1.0), count(total)),
+            None => format!("{} samples", count(samples)),
+        };
+        let left = self.pace.left_of(trainer).map_or("until interrupted".into(), |left| format!("{left} left"));
+        let left = if how.is_empty() { left } else { how.into() };
         let speed = speed(rate, rate * trainer.flop_per_sample());
         let bound = |v: f64| format!("{v:.2}").replace('-', "−");
         let valid = trainer.history().last();
@@ -127,7 +129,7 @@ impl LiveRun {
             format!(" · validation {} at {} samples", bound(r.valid.bound), count(r.samples as f64))
         });
         vec![
-            format!("{share:.0} % of {} samples · {speed} · {left}", count(total as f64)),
+            format!("{done} · {speed} · {left}"),
             format!("bound: train {}{valid}", bound(trainer.running_train_bound().bound)),
         ]
     }

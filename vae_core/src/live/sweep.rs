@@ -4,10 +4,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::display::{Display, table_bundle};
-use super::pace::{Pace, Throttle, count, speed};
+use super::pace::{Pace, Throttle, count, speed, total};
 use crate::estimators::Bound;
 use crate::figures::Table;
-use crate::kernel::Bundle;
+use crate::kernel::{self, Bundle};
 use crate::runs::{Run, SweepAudience, Watcher};
 use crate::train::{Control, Event, Observer, Outcome, Trainer};
 use crate::{Error, Result};
@@ -34,7 +34,8 @@ struct Row {
     name: String,
     state: State,
     samples: u64,
-    total: u64,
+    /// None without an end.
+    total: Option<u64>,
     train: Option<Bound>,
     valid: Option<Bound>,
     rate: f64,
@@ -58,7 +59,7 @@ impl Sweep {
             name,
             state: State::Waiting,
             samples: 0,
-            total: 0,
+            total: None,
             train: None,
             valid: None,
             rate: 0.0,
@@ -148,10 +149,10 @@ impl Board {
 impl Row {
     fn cells(&self) -> [String; 6] {
         let bound = |b: Option<Bound>| b.map_or_else(|| "–".into(), |b| format!("{:.2}", b.bound).replace('-', "−"));
-        let share = 100.0 * self.samples as f64 / self.total.max(1) as f64;
+        let part = self.total.map(|total| format!("{:.0} %", 100.0 * self.samples as f64 / total.max(1) as f64));
         let state = match &self.state {
             State::Waiting => "waiting".into(),
-            State::Training => format!("{share:.0} %"),
+            State::Training => part.unwrap_or_else(|| format!("{} samples", count(self.samples as f64))),
             State::Finished => "finished".into(),
             State::Stopped(reason) => format!("stopped early: {reason}"),
             State::Failed(reason) => format!("failed: {reason}"),
@@ -173,11 +174,12 @@ pub(super) struct SweepRow<'a> {
 
 impl SweepRow<'_> {
     fn report(&mut self, trainer: &Trainer, state: State) {
-        let (samples, total) = (trainer.samples(), trainer.total_updates() * trainer.config().batch as u64);
-        let left = self.pace.map(|pace| pace.left(total.saturating_sub(samples), trainer.records_left()));
+        let (samples, total) = (trainer.samples(), total(trainer));
+        let left = self.pace.and_then(|pace| pace.left_of(trainer));
         self.sweep.change(self.index, |row| {
             (row.state, row.samples, row.total) = (state, samples, total);
-            (row.rate, row.left) = (self.pace.map_or(0.0, |pace| pace.rate()), left.unwrap_or_default());
+            (row.rate, row.left) =
+                (self.pace.map_or(0.0, |pace| pace.rate()), left.unwrap_or("until interrupted".into()));
             row.flop_per_sample = trainer.flop_per_sample();
             row.train = (samples > 0).then(|| trainer.running_train_bound());
             row.valid = trainer.history().last().map(|record| record.valid);
@@ -216,7 +218,7 @@ impl Observer for SweepRow<'_> {
 impl Watcher for SweepRow<'_> {
     fn tell(&mut self, line: &str) {
         let name = self.sweep.board().rows.get(self.index).map(|row| row.name.clone());
-        println!("[{}] {line}", name.unwrap_or_default());
+        kernel::print(&format!("[{}] {line}\n", name.unwrap_or_default()));
     }
 }
 
@@ -229,7 +231,7 @@ mod tests {
         let sweep = Sweep::new((0..3).map(|i| format!("run {i}")));
         let train = |sweep: &Sweep, index: usize| {
             sweep.change(index, |row| {
-                (row.state, row.samples, row.total, row.rate) = (State::Training, 2_000, 8_000, 100.0);
+                (row.state, row.samples, row.total, row.rate) = (State::Training, 2_000, Some(8_000), 100.0);
                 (row.train, row.flop_per_sample, row.left) = (Some(Bound::new(-100.0, 5.5)), 1e7, "1 min 00 s".into());
             });
         };

@@ -68,8 +68,15 @@ impl<F: Real> Chains<F> {
             return Err(Error::Shape { what: "z [chains, n]", expected: format!("rows of {n}"), found });
         }
         crate::choices::positive("step", step)?;
+        let mut new = Self::room(z, n, step);
+        new.look_again(density)?;
+        Ok(new)
+    }
+
+    /// The same before the density was asked.
+    pub(crate) fn room(z: Vec<F>, n: usize, step: f64) -> Self {
         let (chains, zeros) = (z.len() / n, vec![F::zero(); z.len()]);
-        let mut new = Self {
+        Self {
             n,
             step,
             log_p: vec![F::zero(); chains],
@@ -79,9 +86,12 @@ impl<F: Real> Chains<F> {
             end_log_p: vec![F::zero(); chains],
             end_gradient: zeros,
             z,
-        };
-        new.look_again(density)?;
-        Ok(new)
+        }
+    }
+
+    /// Where the chains stand, as many as before, whatever the density says of it until [`look_again`](Self::look_again).
+    pub(crate) fn z_mut(&mut self) -> &mut [F] {
+        &mut self.z
     }
 
     /// z `[chains, n]`.

@@ -17,6 +17,7 @@ pub use audience::{Audience, NoAudience, SweepAudience, Watcher};
 pub use claims::{Claim, Verdict};
 pub use listing::Merged;
 pub use numbers::Number;
+pub(crate) use numbers::with_decimals;
 pub use provenance::Provenance;
 pub use result::{Run, RunResult};
 pub use results::{Results, claims};

@@ -16,3 +16,8 @@ pub struct Number {
     /// Commit of the checkout that computed it, with "-dirty" where there were uncommitted changes.
     pub commit: String,
 }
+
+/// A number with so many decimals, but at most 300: it has no more that mean anything, and formatting panics beyond 65,535.
+pub(crate) fn with_decimals(value: f64, decimals: usize) -> String {
+    format!("{value:.*}", decimals.min(300))
+}

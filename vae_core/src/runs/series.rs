@@ -55,9 +55,8 @@ impl RunStore {
                 Some(reason) => reason.to_owned(),
                 None => match checkpoint::load_shorter(config, data, &self.folder().join(&hash).join(END)) {
                     Ok(trainer) => {
-                        watcher.tell(&format!(
-                            "going on from update {updates} of {total}, where run {hash} with a smaller budget ended"
-                        ));
+                        let place = trainer.place();
+                        watcher.tell(&format!("going on from {place}, where run {hash} with a smaller budget ended"));
                         return Some(trainer);
                     }
                     Err(Error::Checkpoint { reason, .. }) => reason,

@@ -2,6 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF, FisherSnedecor, StudentsT};
 
+use super::numbers::with_decimals;
 use crate::{Error, Result};
 
 /// A mean with its 95 % interval.
@@ -54,7 +55,7 @@ impl Interval {
 
     /// "higher by 2.1 (95 % interval 1.8 to 2.4, n = 3)", "lower by …", or "not shown to differ (…)": reads right for either sign.
     pub fn in_words(&self, higher: &str, lower: &str, decimals: usize) -> String {
-        let number = |v: f64| format!("{v:.decimals$}").replace('-', "−");
+        let number = |v: f64| with_decimals(v, decimals).replace('-', "−");
         let Self { mean, low, high, n } = *self;
         if !self.is_shown() {
             return format!("not shown to differ (95 % interval {} to {}, n = {n})", number(low), number(high));

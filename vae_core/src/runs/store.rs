@@ -176,11 +176,9 @@ impl RunStore {
         let folder = self.path(config);
         fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
         let lock = File::create(folder.join("lock")).map_err(Error::io("create", folder.join("lock")))?;
-        // A file system without locks is no reason not to train.
-        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-            watcher.tell("another process is training this run; waiting for it");
-            lock.lock().map_err(Error::io("lock", folder.join("lock")))?;
-        }
+        // Up to the stored result: an Interrupt while it waits, or after the last update, must not lose a notebook or the run.
+        let training = Training::begin();
+        wait_for(&lock, &training, watcher.as_mut())?;
         let found = match self.read(config) {
             Err(error) if is_damage(&error) => {
                 put_aside(&folder, &[RESULT, MODEL], &error, watcher.as_mut())?;
@@ -195,8 +193,6 @@ impl RunStore {
             }
             return Ok(run);
         }
-        // Up to the stored result: an Interrupt after the last update must not lose the run.
-        let _training = Training::begin();
         remove_scraps(&folder)?;
         let path = folder.join(CHECKPOINT);
         let kept = match path.exists().then(|| checkpoint::load(config, data, &path)) {
@@ -208,7 +204,7 @@ impl RunStore {
         };
         let mut trainer = match kept {
             Some(trainer) => {
-                watcher.tell(&format!("going on from update {} of {}", trainer.updates(), trainer.total_updates()));
+                watcher.tell(&format!("going on from {}", trainer.place()));
                 trainer
             }
             None => match self.continue_shorter(config, data, blank.total_updates(), watcher.as_mut()) {
@@ -279,6 +275,22 @@ impl RunStore {
         let mut stop = self.stop.clone();
         trainer.fit(data, &mut [&mut checkpointer, &mut stop, watcher])
     }
+}
+
+/// Takes the lock of a run, unless SIGINT comes before. A file system without locks is no reason not to train.
+fn wait_for(lock: &File, training: &Training, watcher: &mut dyn Watcher) -> Result<()> {
+    let mut told = false;
+    while let Err(TryLockError::WouldBlock) = lock.try_lock() {
+        if training.interrupted() {
+            return Err(Error::Interrupted { finished: 0, runs: 1 });
+        }
+        if !told {
+            watcher.tell("another process is training this run; waiting for it");
+            told = true;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
 }
 
 /// What a training gave that ended so. An interrupted one is to stop at once: it has no bound of its own.

@@ -1,7 +1,10 @@
 //! Numbers out of one run and out of several.
 
+use super::numbers::with_decimals;
 use super::result::{Run, RunResult};
-use crate::kernel::Training;
+use crate::data::batches::BatchScheme;
+use crate::data::dataset::DatasetKind;
+use crate::kernel::{Training, print};
 
 /// A final number of a run, nats per datapoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +78,7 @@ pub(crate) fn moments(runs: &[impl AsRef<RunResult>], of: fn(&RunResult) -> Vec<
 pub fn mean_sd(values: &[f64], decimals: usize) -> String {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
-    let number = |v: f64| format!("{v:.decimals$}").replace('-', "−");
+    let number = |v: f64| with_decimals(v, decimals).replace('-', "−");
     match values.len() {
         0 => "–".into(),
         1 => number(mean),
@@ -87,7 +90,7 @@ pub fn mean_sd(values: &[f64], decimals: usize) -> String {
 }
 
 impl Run {
-    /// Two lines: what it was, and where it ended.
+    /// Two lines, or three: what it was, what was left out, and where it ended.
     pub fn summary(&self) -> String {
         let (c, r) = (&self.result.config, &self.result);
         let samples = r.history.last().map_or(0, |r| r.samples);
@@ -102,8 +105,19 @@ impl Run {
             }
             Some(why) => format!(" (stopped: {why})"),
         };
+        // Of the report's own data it is known; of one's own it may be much.
+        let left_out = match (c.batches, c.data.kind) {
+            (BatchScheme::FixedBlocks, DatasetKind::Own(own)) => {
+                c.data.limit.map_or(own.train, |limit| own.train.min(limit.train)) % c.batch.max(1)
+            }
+            _ => 0,
+        };
+        let left_out = match left_out {
+            0 => String::new(),
+            n => format!("\nfixed blocks of {} leave out the last {n} training images (Shuffled takes all)", c.batch),
+        };
         format!(
-            "{}, N_z {}, {} estimator, seed {}, {samples} samples{stopped}\n\
+            "{}, N_z {}, {} estimator, seed {}, {samples} samples{stopped}{left_out}\n\
              lower bound in nats per datapoint: train {train} · validation {valid} · test {test}",
             r.dataset.0,
             c.model.latent,
@@ -114,7 +128,7 @@ impl Run {
 
     /// Shows the summary under a notebook cell.
     pub fn evcxr_display(&self) {
-        println!("{}", self.summary());
+        print(&(self.summary() + "\n"));
     }
 }
 
@@ -127,5 +141,6 @@ mod tests {
         assert_eq!(mean_sd(&[-105.304], 2), "−105.30");
         assert_eq!(mean_sd(&[1.0, 3.0], 1), "2.0 ± 1.4 (2)");
         assert_eq!(mean_sd(&[], 1), "–");
+        assert!(mean_sd(&[1.0, 3.0], usize::MAX).starts_with("2.000"));
     }
 }

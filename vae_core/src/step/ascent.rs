@@ -57,6 +57,11 @@ impl StepSettings {
             update,
         }
     }
+
+    /// What ends this update.
+    pub(super) fn diverged(&self, quantity: &str, value: f64) -> Error {
+        Error::NonFinite { step: self.update, quantity: quantity.into(), value }
+    }
 }
 
 /// The strips of a model, and buffers for each thread. Made once.
@@ -113,7 +118,7 @@ impl<F: Real> Ascent<F> {
         ws.prior = settings.prior.unwrap_or(model.prior());
         let bound = ws.both_passes(model, batch)?;
         if !bound.bound.is_finite() {
-            return Err(diverged(settings, "the bound", bound.bound));
+            return Err(settings.diverged("the bound", bound.bound));
         }
         let (step, state) = optimiser.begin(settings.factor);
         self.update(model, batch.input, ws, (step, state), settings)?;
@@ -136,7 +141,7 @@ impl<F: Real> Ascent<F> {
     ) -> Result<f64> {
         let log_q = ws.dream(model, settings.prior.unwrap_or(model.prior()), dreams, rng)?;
         if !log_q.is_finite() {
-            return Err(diverged(settings, "log q(z | x) of dreams", log_q));
+            return Err(settings.diverged("log q(z | x) of dreams", log_q));
         }
         let settings = StepSettings { learned: Learned::Encoder, ..settings };
         self.update(model, dreams, ws, optimiser.again(settings.factor), settings)?;
@@ -144,7 +149,7 @@ impl<F: Real> Ascent<F> {
     }
 
     /// Takes the step from what the passes have left behind.
-    fn update(
+    pub(super) fn update(
         &self,
         model: &mut Vae<F>,
         input: &[F],
@@ -161,14 +166,10 @@ impl<F: Real> Ascent<F> {
         let untaken = Mutex::new(UntakenStrips { strips: &self.strips, centre, rho });
         threads::on_each(0, self.buffers.len(), &|thread| job.run(&untaken, thread))?;
         if job.diverged.into_inner() {
-            return Err(diverged(settings, "the gradient", f64::INFINITY));
+            return Err(settings.diverged("the gradient", f64::INFINITY));
         }
         Ok(())
     }
-}
-
-fn diverged(settings: StepSettings, quantity: &str, value: f64) -> Error {
-    Error::NonFinite { step: settings.update, quantity: quantity.into(), value }
 }
 
 /// What the two passes have left behind: each layer's input and δ.

@@ -7,11 +7,9 @@ use crate::nn::dense::Input;
 use crate::numeric::{Real, vmath};
 use crate::{Error, Result};
 
-/// One z for each datapoint of x `[M, D]`; a prior on (0, 1) has its z as a logit, as everywhere.
-#[derive(Debug)]
-pub struct Joint<'a, F> {
-    model: &'a Vae<F>,
-    x: &'a [F],
+/// The buffers of [`Joint`] for so many datapoints.
+#[derive(Clone, Debug)]
+pub struct JointRoom<F> {
     trace: Trace<F>,
     codes: Vec<F>,
     d_shared: Vec<F>,
@@ -19,45 +17,60 @@ pub struct Joint<'a, F> {
     ones: Vec<F>,
 }
 
-impl<'a, F: Real> Joint<'a, F> {
-    /// Of these datapoints.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] if x is not whole rows.
-    pub fn new(model: &'a Vae<F>, x: &'a [F]) -> Result<Self> {
-        let d = model.data_width();
-        if x.is_empty() || !x.len().is_multiple_of(d) {
-            let found = format!("{} values", x.len());
-            return Err(Error::Shape { what: "x [M, D]", expected: format!("rows of {d}"), found });
-        }
-        let m = x.len() / d;
+impl<F: Real> JointRoom<F> {
+    /// For `m` datapoints, on so many threads of the rayon pool in which it is used.
+    pub fn new(model: &Vae<F>, m: usize, threads: usize) -> Self {
         let shared = if model.shared().is_some() { m } else { 0 };
-        Ok(Self {
-            model,
-            x,
-            trace: model.decoder().trace(m, true).in_place(),
+        let mut trace = model.decoder().trace(m, true).in_place();
+        trace.execution.threads = threads.max(1);
+        Self {
+            trace,
             codes: vec![F::zero(); m * model.latent()],
             d_shared: vec![F::zero(); shared],
             log_pz: vec![F::zero(); m],
             ones: vec![F::one(); m],
-        })
+        }
+    }
+}
+
+/// One z for each datapoint of x `[M, D]`; a prior on (0, 1) has its z as a logit, as everywhere.
+#[derive(Debug)]
+pub struct Joint<'a, F> {
+    model: &'a Vae<F>,
+    x: &'a [F],
+    room: &'a mut JointRoom<F>,
+}
+
+impl<'a, F: Real> Joint<'a, F> {
+    /// Of these datapoints.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if x is not as many rows as there is room for.
+    pub fn new(model: &'a Vae<F>, x: &'a [F], room: &'a mut JointRoom<F>) -> Result<Self> {
+        let (m, d) = (room.ones.len(), model.data_width());
+        if m == 0 || x.len() != m * d {
+            let found = format!("{} values", x.len());
+            return Err(Error::Shape { what: "x [M, D]", expected: format!("{m} rows of {d}, 1 or more"), found });
+        }
+        Ok(Self { model, x, room })
     }
 }
 
 impl<F: Real> Density<F> for Joint<'_, F> {
     fn log_density(&mut self, z: &[F], log_p: &mut [F], gradient: &mut [F]) -> Result<()> {
         let (model, rows, prior) = (self.model, log_p.len(), self.model.prior());
-        self.codes.copy_from_slice(z);
-        model.to_codes(&mut self.codes);
-        model.decoder().forward(model.params(), Input::dense(&self.codes), &mut self.trace, rows)?;
-        let head = &mut self.trace.head_mut()[..rows * model.decoder().outputs()];
+        let JointRoom { trace, codes, d_shared, log_pz, ones } = &mut *self.room;
+        codes.copy_from_slice(z);
+        model.to_codes(codes);
+        model.decoder().forward(model.params(), Input::dense(codes), trace, rows)?;
+        let head = &mut trace.head_mut()[..rows * model.decoder().outputs()];
         let likelihood = model.likelihood();
-        likelihood.get::<F>().log_prob_and_gradient(self.x, head, model.pixels(1), log_p, &mut self.d_shared);
-        model.decoder().backward(model.params(), &mut self.trace, Some(&mut *gradient), rows)?;
-        model.back_from_codes(&self.codes, gradient);
-        prior.get::<F>().log_prob(z, model.latent(), &mut self.log_pz);
-        vmath::zip(log_p, &self.log_pz, |px, pz| px + pz);
-        prior.get::<F>().add_gradient(z, model.latent(), &self.ones, gradient);
+        likelihood.get::<F>().log_prob_and_gradient(self.x, head, model.pixels(1), log_p, d_shared);
+        model.decoder().backward(model.params(), trace, Some(&mut *gradient), rows)?;
+        model.back_from_codes(codes, gradient);
+        prior.get::<F>().log_prob(z, model.latent(), log_pz);
+        vmath::zip(log_p, log_pz, |px, pz| px + pz);
+        prior.get::<F>().add_gradient(z, model.latent(), ones, gradient);
         Ok(())
     }
 }
@@ -86,7 +99,8 @@ mod tests {
             let model = Vae::<f64>::new(&config, 5, 2).unwrap();
             let x: Vec<f64> = (0..10).map(|k| 0.1 + 0.08 * f64::from(k)).collect();
             let z = [0.3, -0.2, 0.7, 0.1, 1.1, -0.8];
-            let mut joint = Joint::new(&model, &x).unwrap();
+            let mut room = JointRoom::new(&model, 2, 1);
+            let mut joint = Joint::new(&model, &x, &mut room).unwrap();
             let (mut log_p, mut gradient, mut scratch) = ([0.0; 2], [0.0; 6], [0.0; 6]);
             joint.log_density(&z, &mut log_p, &mut gradient).unwrap();
             for k in 0..6 {

@@ -10,6 +10,7 @@
 mod ascent;
 mod batch;
 mod dream;
+mod em;
 mod joint;
 mod passes;
 mod score;
@@ -20,6 +21,7 @@ mod workspace;
 
 pub use ascent::{Ascent, StepSettings};
 pub use batch::Batch;
-pub use joint::Joint;
+pub use em::LatentChains;
+pub use joint::{Joint, JointRoom};
 pub use theta::weights_divergence;
 pub use workspace::Workspace;

@@ -202,7 +202,12 @@ impl<F: Real> Workspace<F> {
             return Err(Error::Shape { what: "datapoints of a minibatch", expected, found });
         }
         let values = m * self.estimator.samples * model.head().noise;
-        model.posterior().get().draw(rng, &mut self.noise[..values]);
+        let other = || Error::Shape {
+            what: "noise",
+            expected: "that of the model of this workspace".into(),
+            found: format!("{values} values"),
+        };
+        model.posterior().get().draw(rng, self.noise.get_mut(..values).ok_or_else(other)?);
         model.encoder().draw_injection(&mut self.encoder, m * model.head().rows(self.estimator.samples), rng);
         Ok(())
     }

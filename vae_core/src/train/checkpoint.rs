@@ -1,8 +1,8 @@
 //! Checkpoints: everything that a run needs to go on, bit for bit.
 //!
 //! One safetensors file, written to a temporary name and renamed. Tensors: `params` (f32), `optimiser.<slot>` (f32, as
-//! long as `params`), `window` (f64, `[3·updates of an epoch]`: reconstruction, KL of z and KL of the weights of each).
-//! Metadata entry `vae_core`: JSON with `format` (version), `config`, `updates`, `history`, `seconds` and `dataset_sha256`.
+//! long as `params`), `window` (f64, `[3·updates of an epoch]`: reconstruction, KL of z and KL of the weights of each); Monte Carlo EM adds
+//! `chains.step` (f64) and `chains.z` (f32, `[N·N_z]`). Metadata entry `vae_core`: JSON with `format` (version), `config`, `updates`, `history`, `seconds` and `dataset_sha256`.
 //! The random streams need no state: each is a function of seed, stream and update. Format 1, whose window has no KL of the
 //! weights, is read too.
 
@@ -17,6 +17,7 @@ use super::trainer::Trainer;
 use crate::config::RunConfig;
 use crate::data::dataset::Dataset;
 use crate::files::{TensorFile, read_tensors, write_tensors};
+use crate::step::LatentChains;
 use crate::{Error, Result};
 
 /// Version of the format.
@@ -58,6 +59,10 @@ pub fn save(trainer: &Trainer, path: &Path) -> Result<()> {
     }
     let window: Vec<f64> = trainer.window().iter().flatten().copied().collect();
     file.push_f64("window", &[window.len()], &window);
+    if let Some((step, z)) = trainer.chains.as_ref().map(LatentChains::state) {
+        file.push_f64("chains.step", &[1], &[step]);
+        file.push_f32("chains.z", &[z.len()], z);
+    }
     write_tensors(path, &file)
 }
 
@@ -99,7 +104,8 @@ fn restored(
 ) -> Result<Trainer> {
     let (n, updates_of_epoch) = (trainer.model().params().len(), trainer.window().len());
     // parameters, at most two slots, the window, and a generous history
-    let limit = 4 * (n as u64) * 3 + 24 * updates_of_epoch as u64 + (64 << 20);
+    let values = trainer.chains.as_ref().map_or(0, |chains| chains.z.len());
+    let limit = 4 * (3 * n + values) as u64 + 24 * updates_of_epoch as u64 + (64 << 20);
     let file = read_tensors(path, limit)?;
     let meta: Meta = serde_json::from_str(file.meta(path)?).map_err(|e| bad(path, e))?;
     let parts = match meta.format {
@@ -127,7 +133,14 @@ fn restored(
     } else {
         as_longer(meta.history, meta.updates, &trainer).map_err(|reason| bad(path, reason))?
     };
-    trainer.restore(Kept { params, slots, window, updates: meta.updates }, history, meta.seconds);
+    let chains = match values {
+        0 => None,
+        _ => Some((file.f64("chains.step", &[1], path)?[0], file.f32("chains.z", &[values], path)?)),
+    };
+    if chains.as_ref().is_some_and(|(step, z)| !(*step > 0.0 && z.iter().all(|z| z.is_finite()))) {
+        return Err(bad(path, "holds chains that are not finite"));
+    }
+    trainer.restore(Kept { params, slots, window, updates: meta.updates, chains }, history, meta.seconds);
     Ok(trainer)
 }
 

@@ -36,7 +36,7 @@ pub fn step_costs(configs: &[RunConfig], data: &Dataset, rounds: usize) -> Resul
     // no bounds on held-out data in between
     let bare = |c: &RunConfig| RunConfig {
         record: RecordAt::Samples(u64::MAX),
-        budget: Budget::Samples(u64::MAX / 2),
+        budget: Budget::UntilInterrupted,
         ..c.clone()
     };
     let mut trainers =

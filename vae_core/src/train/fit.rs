@@ -3,6 +3,7 @@
 use super::observer::{Control, Observer, Outcome};
 use super::trainer::Trainer;
 use crate::Result;
+use crate::config::Budget;
 use crate::data::dataset::Dataset;
 use crate::kernel::Training;
 use crate::threads;
@@ -58,6 +59,14 @@ impl Trainer {
             }
         }
         Ok(Outcome::Finished)
+    }
+
+    /// "update 5 of 480", or "update 5" if there is no end.
+    pub(crate) fn place(&self) -> String {
+        match self.config().budget {
+            Budget::UntilInterrupted => format!("update {}", self.updates()),
+            _ => format!("update {} of {}", self.updates(), self.total_updates()),
+        }
     }
 
     /// Why to stop here, if a record was just taken and the configuration's rule says so.

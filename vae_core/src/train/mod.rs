@@ -9,10 +9,12 @@ mod longer;
 pub mod observer;
 mod state;
 pub mod trainer;
+mod update;
 pub(crate) mod weights;
 
 pub use cost::step_costs;
 pub use evaluate::evaluate;
 pub use history::{History, Record};
 pub use observer::{Control, Observer, Outcome};
-pub use trainer::{Event, Trainer};
+pub use trainer::Trainer;
+pub use update::Event;

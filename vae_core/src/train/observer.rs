@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::checkpoint;
-use super::trainer::{Event, Trainer};
+use super::trainer::Trainer;
+use super::update::Event;
 use crate::{Error, Result};
 
 /// How a call of [`Trainer::fit`] ended.

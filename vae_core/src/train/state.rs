@@ -2,6 +2,7 @@
 
 use crate::models::Vae;
 use crate::optim::Optimiser;
+use crate::step::LatentChains;
 
 /// Reconstruction, KL of z and KL of the weights.
 pub(super) type Parts = [f64; 3];
@@ -14,11 +15,19 @@ pub(super) struct Kept {
     pub(super) slots: Vec<Vec<f32>>,
     pub(super) window: Vec<Parts>,
     pub(super) updates: u64,
+    /// ε and z of Monte Carlo EM's chains.
+    pub(super) chains: Option<(f64, Vec<f32>)>,
 }
 
 impl Kept {
     /// Takes over the present state.
-    pub(super) fn keep(&mut self, model: &Vae<f32>, optimiser: &Optimiser<f32>, window: &[Parts], updates: u64) {
+    pub(super) fn keep(
+        &mut self,
+        model: &Vae<f32>,
+        optimiser: &Optimiser<f32>,
+        (window, chains): (&[Parts], Option<(f64, &[f32])>),
+        updates: u64,
+    ) {
         self.params.clear();
         self.params.extend_from_slice(model.params());
         self.slots.resize_with(optimiser.slots().len(), Vec::new);
@@ -27,16 +36,24 @@ impl Kept {
         }
         self.window.clear();
         self.window.extend_from_slice(window);
+        self.chains = chains.map(|(step, z)| (step, z.to_vec()));
         self.updates = updates;
     }
 
     /// Puts it back, and says how many updates it had seen.
-    pub(super) fn put(&self, model: &mut Vae<f32>, optimiser: &mut Optimiser<f32>, window: &mut [Parts]) -> u64 {
+    pub(super) fn put(
+        &self,
+        model: &mut Vae<f32>,
+        optimiser: &mut Optimiser<f32>,
+        (window, chains): (&mut [Parts], Option<&mut LatentChains<f32>>),
+    ) -> u64 {
         model.params_mut().copy_from_slice(&self.params);
         for ((_, mine), saved) in optimiser.slots_mut().iter_mut().zip(&self.slots) {
             mine.copy_from_slice(saved);
         }
-        optimiser.set_updates(self.updates);
+        if let (Some(chains), Some((step, z))) = (chains, &self.chains) {
+            chains.restore(*step, z);
+        }
         window.copy_from_slice(&self.window);
         self.updates
     }

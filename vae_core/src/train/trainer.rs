@@ -2,69 +2,52 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use rayon::ThreadPool;
 
-use super::evaluate::{Gather, evaluate};
+use super::evaluate::{evaluate, evaluate_without_encoder};
 use super::history::{History, Record};
 use super::state::{Kept, Parts};
 use super::weights;
-use crate::config::{Algorithm, Origin, RunConfig};
+use crate::config::{Origin, RunConfig};
 use crate::data::batches::Batches;
 use crate::data::dataset::{Dataset, Images};
 use crate::data::preprocess::Preprocessor;
 use crate::estimators::{Bound, Estimator};
-use crate::models::{Learned, Vae};
+use crate::models::Vae;
 use crate::numeric::isa;
 use crate::optim::Optimiser;
 use crate::rng::{Stream, rng};
-use crate::step::{Ascent, Batch, StepSettings, Workspace};
+use crate::step::{Ascent, LatentChains, Workspace};
 use crate::threads;
-use crate::weights::Scaling;
 use crate::{Error, Result};
-
-/// What an update was.
-#[derive(Clone, Copy, Debug)]
-pub struct Event {
-    /// Updates made, this one included.
-    pub updates: u64,
-    /// Training samples seen.
-    pub samples: u64,
-    /// Samples at which the run ends.
-    pub total_samples: u64,
-    /// Whether this update ended an epoch.
-    pub epoch_end: bool,
-    /// The bound of this minibatch, before the update.
-    pub minibatch: Bound,
-    /// The record, if one was taken.
-    pub record: Option<Record>,
-}
 
 /// A run under way: model, optimiser, position and history. A pure function of its configuration and the data.
 #[derive(Clone, Debug)]
 pub struct Trainer {
-    config: RunConfig,
-    model: Vae<f32>,
-    optimiser: Optimiser<f32>,
-    batches: Batches,
-    preprocess: Preprocessor<f32>,
-    ws: Workspace<f32>,
-    ascent: Ascent<f32>,
-    threads: usize,
-    pool: Option<Arc<ThreadPool>>,
+    pub(super) config: RunConfig,
+    pub(super) model: Vae<f32>,
+    pub(super) optimiser: Optimiser<f32>,
+    pub(super) batches: Batches,
+    pub(super) preprocess: Preprocessor<f32>,
+    pub(super) ws: Workspace<f32>,
+    pub(super) ascent: Ascent<f32>,
+    pub(super) threads: usize,
+    pub(super) pool: Option<Arc<ThreadPool>>,
     /// The minibatch x `[M, D]`.
-    x: Vec<f32>,
+    pub(super) x: Vec<f32>,
     /// The same as the encoder sees it; empty without corruption.
-    corrupted: Vec<f32>,
+    pub(super) corrupted: Vec<f32>,
     /// The parts of the bound of the last epoch's minibatches; update u is in slot u mod length.
-    window: Vec<Parts>,
+    pub(super) window: Vec<Parts>,
     history: History,
+    /// Those of Monte Carlo EM.
+    pub(super) chains: Option<LatentChains<f32>>,
     kept: Kept,
-    seconds: f64,
-    updates: u64,
-    next_record: u64,
-    n: usize,
+    pub(super) seconds: f64,
+    pub(super) updates: u64,
+    pub(super) next_record: u64,
+    pub(super) n: usize,
     dataset_sha256: String,
 }
 
@@ -123,9 +106,7 @@ impl Trainer {
         }
         config.validate(data.dim())?;
         isa::check()?;
-        if data.valid.is_empty() || data.test.is_empty() {
-            return Err(Error::config("data.limit", "leaves no validation or test images; allow at least one of each"));
-        }
+        data.require_usable()?;
         if config.model.likelihood.get::<f32>().needs_unit_interval() {
             data.require_unit_interval("model.likelihood", config.model.likelihood.name())?;
         }
@@ -138,7 +119,12 @@ impl Trainer {
         let ws = workspace(config, &model, n)?;
         let corrupted = if config.model.corruption.get::<f32>().is_none() { 0 } else { config.batch * data.dim() };
         let window = vec![[0.0; 3]; batches.batches_per_epoch() as usize];
+        let chains = config.algorithm.monte_carlo_em().map(|em| {
+            let mut rng = rng(config.seed, Stream::Chains, CHAINS_BEGIN);
+            LatentChains::new(&model, (n, config.batch), em.leapfrog, 1, &mut rng)
+        });
         let mut trainer = Self {
+            chains,
             optimiser: Optimiser::init(config.optimiser, model.layout().len())?,
             preprocess: config.preprocess.prepare(),
             ascent: Ascent::new(&model, &ws, 1),
@@ -177,24 +163,13 @@ impl Trainer {
         self.threads = threads;
         self.ws = workspace(&self.config, &self.model, self.n)?.on_threads(threads);
         self.ascent = Ascent::new(&self.model, &self.ws, threads);
+        self.chains = self.chains.map(|chains| chains.on_threads(&self.model, threads));
         Ok(self)
     }
 
     /// Threads that a step takes.
     pub fn threads(&self) -> usize {
         self.threads
-    }
-
-    /// One update.
-    ///
-    /// # Errors
-    /// [`Error::Diverged`] as [`fit`](Self::fit).
-    pub fn step(&mut self, data: &Dataset) -> Result<Event> {
-        self.require_same(data)?;
-        match self.pool.clone() {
-            Some(pool) => pool.install(|| self.step_here(data)),
-            None => self.step_here(data),
-        }
     }
 
     /// Refuses other data than the trainer was made for, and a precision for which there are no instructions here.
@@ -208,65 +183,7 @@ impl Trainer {
         Err(Error::config("data", format!("is {made}, but {given} was given; make a trainer for that: Trainer::new")))
     }
 
-    fn step_here(&mut self, data: &Dataset) -> Result<Event> {
-        let start = Instant::now();
-        let (update, m, n) = (self.updates, self.config.batch, self.n);
-        let (epoch, total) = (self.batches.epoch_of(update), self.total_updates() * m as u64);
-        let gather = Gather { preprocess: &self.preprocess, images: &data.train.pixels, epoch };
-        gather.rows(self.batches.rows(update), &mut self.x, self.threads)?;
-        let (config, samples) = (&self.config, update * m as u64);
-        let mut batch = Batch::from(&self.x);
-        if !self.corrupted.is_empty() {
-            let mut rng = rng(config.seed, Stream::Corruption, update);
-            self.corrupted.copy_from_slice(&self.x);
-            let factor = config.noise_schedule.factor(samples, total);
-            config.model.corruption.get::<f32>().times(factor).get().corrupt(&mut self.corrupted, &mut rng);
-            batch.input = &self.corrupted;
-        }
-        self.ws.draw_noise(&self.model, m, &mut rng(config.seed, Stream::Noise, update))?;
-        self.ws.draw_weights(&self.model, m, &mut rng(config.seed, Stream::Weights, update));
-        let scaling = Scaling {
-            scale: config.objective.scale(n, m),
-            decay: config.weight_prior.per_datapoint(n, m),
-            kl: config.model.weights.gaussian().map_or(0.0, |q| q.kl_weight_at(samples) / n as f64),
-        };
-        let settings = StepSettings {
-            scaling,
-            factor: config.schedule.factor(samples, total),
-            kl_weight: config.kl_weight.at(samples),
-            prior: config.model.prior.get::<f32>().at(samples),
-            learned: if config.algorithm == Algorithm::WakeSleep { Learned::Decoder } else { config.learned },
-            update: update + 1,
-        };
-        let (model, ws, optimiser) = (&mut self.model, &mut self.ws, &mut self.optimiser);
-        let minibatch = match self.ascent.step(model, batch, ws, optimiser, settings) {
-            Err(Error::NonFinite { step, quantity, value }) => return Err(self.diverged(step, quantity, value)),
-            bound => bound?,
-        };
-        if config.algorithm == Algorithm::WakeSleep {
-            let rng = &mut rng(config.seed, Stream::Dream, update);
-            match self.ascent.dream(model, &mut self.x, ws, optimiser, settings, rng) {
-                Err(Error::NonFinite { step, quantity, value }) => return Err(self.diverged(step, quantity, value)),
-                log_q => log_q?,
-            };
-        }
-
-        let slot = (update % self.window.len() as u64) as usize;
-        self.window[slot] = [minibatch.reconstruction, minibatch.kl, minibatch.weights];
-        self.updates += 1;
-        let record = if self.updates == self.next_record { Some(self.record(data)?) } else { None };
-        self.seconds += start.elapsed().as_secs_f64();
-        Ok(Event {
-            updates: self.updates,
-            samples: self.samples(),
-            total_samples: total,
-            epoch_end: self.updates.is_multiple_of(self.batches.batches_per_epoch()),
-            minibatch,
-            record,
-        })
-    }
-
-    fn record(&mut self, data: &Dataset) -> Result<Record> {
+    pub(super) fn record(&mut self, data: &Dataset) -> Result<Record> {
         let valid = self.evaluate(&data.valid, self.config.evaluation)?;
         if !valid.bound.is_finite() {
             return Err(self.diverged(self.updates, "the validation bound".into(), valid.bound));
@@ -281,11 +198,13 @@ impl Trainer {
 
     /// Takes the present state as the one that a divergence puts back.
     fn keep(&mut self) {
-        self.kept.keep(&self.model, &self.optimiser, &self.window, self.updates);
+        let chains = self.chains.as_ref().map(LatentChains::state);
+        self.kept.keep(&self.model, &self.optimiser, (&self.window, chains), self.updates);
     }
 
     fn put_back(&mut self) {
-        self.updates = self.kept.put(&mut self.model, &mut self.optimiser, &mut self.window);
+        self.updates = self.kept.put(&mut self.model, &mut self.optimiser, (&mut self.window, self.chains.as_mut()));
+        self.optimiser.set_updates(self.updates * self.config.algorithm.updates());
         self.schedule_record();
     }
 
@@ -318,6 +237,9 @@ impl Trainer {
     /// [`Error::Shape`] if the images do not fit the model.
     pub fn evaluate(&self, images: &Images, estimator: Estimator) -> Result<Bound> {
         let at = (self.config.seed, self.threads);
+        if self.chains.is_some() {
+            return evaluate_without_encoder(&self.model, images, &self.preprocess, at.0);
+        }
         let total = self.total_updates() * self.config.batch as u64;
         let factor = self.config.noise_schedule.factor(self.samples(), total);
         let corruption = self.config.model.corruption.get::<f32>().times(factor);
@@ -394,6 +316,9 @@ impl Trainer {
         &self.window
     }
 }
+
+/// Index of the draws that Monte Carlo EM's chains begin with.
+const CHAINS_BEGIN: u64 = 1 << 35;
 
 /// The buffers of a step, for N datapoints.
 fn workspace(config: &RunConfig, model: &Vae<f32>, n: usize) -> Result<Workspace<f32>> {

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use ureq::{Agent, http::StatusCode};
+use ureq::{Agent, Proxy, http::StatusCode};
 
 use super::part::Part;
 
@@ -16,35 +16,42 @@ use super::part::Part;
 mod tests;
 
 /// How long to wait for a server before the next one is tried.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Patience {
     /// For the name, the connection, the first line of the answer.
     pub connect: Duration,
     /// Without a byte of the file.
     pub read: Duration,
-    /// Whether `HTTPS_PROXY` and the like are respected.
-    pub environment_proxy: bool,
+    /// Through which all connections go.
+    pub proxy: Option<Proxy>,
 }
 
 impl Default for Patience {
+    /// With the proxy that `HTTPS_PROXY` and the like name.
     fn default() -> Self {
-        Self { connect: Duration::from_secs(15), read: Duration::from_secs(20), environment_proxy: true }
+        Self { connect: Duration::from_secs(15), read: Duration::from_secs(20), proxy: Proxy::try_from_env() }
     }
 }
 
 impl Patience {
     fn agent(&self) -> Agent {
-        let mut config = Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_resolve(Some(self.connect))
             .timeout_connect(Some(self.connect))
             .timeout_recv_response(Some(self.connect))
             .timeout_per_read(Some(self.read))
-            .user_agent(concat!("vae_core/", env!("CARGO_PKG_VERSION")));
-        if !self.environment_proxy {
-            config = config.proxy(None);
-        }
+            .user_agent(concat!("vae_core/", env!("CARGO_PKG_VERSION")))
+            .proxy(self.proxy.clone());
         config.build().new_agent()
+    }
+
+    /// What to look at first, if all connections go through a proxy. Its name and password, if it has some, are nobody's business.
+    fn advice(&self) -> String {
+        self.proxy.as_ref().map_or(String::new(), |proxy| {
+            let (host, port) = (proxy.host(), proxy.port());
+            format!("All of them were asked through the proxy {host}:{port}, which the environment names (HTTPS_PROXY and the like): if it is not in use any more, unset the variable.\n")
+        })
     }
 }
 
@@ -111,8 +118,9 @@ impl Download {
         }
         part.remove_if_empty();
         bail!(
-            "{name} could not be downloaded; every mirror failed:\n{}\nTry again later, or download it in another way, put it at {name} and run the command again to verify it",
-            answers.join("\n")
+            "{name} could not be downloaded; every mirror failed:\n{}\n{}Try again later, or download it in another way, put it at {name} and run the command again to verify it",
+            answers.join("\n"),
+            patience.advice()
         )
     }
 

@@ -50,14 +50,15 @@ const FREY_MIRRORS: [&str; 3] = [
 pub fn fetch(dir: &Path, what: &[Set]) -> Result<()> {
     let what = if what.is_empty() { &[Set::Mnist, Set::Frey] } else { what };
     for &file in what.iter().flat_map(|set| set.files()) {
-        if let Some(path) = locate::find(file, &[dir.to_owned()])? {
-            match verify_file(&path, file) {
+        let places = locate::find(file, &[dir.to_owned()])?;
+        if let Some(path) = places.iter().find(|path| verify_file(path, file).is_ok()).or(places.first()) {
+            match verify_file(path, file) {
                 Ok(()) => {
                     eprintln!("{}: already there and verified", path.display());
                     continue;
                 }
                 // The download replaces its own destination, but a file found elsewhere would still be found first.
-                Err(error) if path != dir.join(file.destination()) => {
+                Err(error) if *path != dir.join(file.destination()) => {
                     bail!("{error}; remove that file, then fetch again");
                 }
                 Err(error) => eprintln!("{error}; downloading it again"),

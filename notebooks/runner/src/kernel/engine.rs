@@ -69,7 +69,7 @@ async fn serve_async(checkout: Checkout, evcxr: PathBuf, connection_file: &Path)
     let (events, received) = mpsc::channel(EVENTS);
     let front = sockets::bind(&connection, &events).await?;
     let work = launch::Work::reserve(&checkout.kernel_builds())?;
-    let guard = Guard::start(work.dir())?;
+    let guard = Guard::start(&[work.dir(), &front.gate.folder()])?;
     listen_to_signals(events.clone())?;
     let engine = Evcxr::default();
     // Before the crate is compiled: an edit while it is counts as later.

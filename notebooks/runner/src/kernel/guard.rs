@@ -1,9 +1,9 @@
 //! A small process that outlives the relay by a moment. When the relay ends, by whatever signal, the pipe between them
-//! closes; then the guard ends evcxr with all that it has started and removes the kernel's folder. A pipe works alike on Linux and macOS.
+//! closes; then the guard ends evcxr with all that it has started and removes the kernel's folders. A pipe works alike on Linux and macOS.
 use std::{
     env,
     io::{BufRead, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::{ChildStdin, Command, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
@@ -19,11 +19,11 @@ use super::relay::log::log;
 pub struct Guard(Arc<Mutex<ChildStdin>>);
 
 impl Guard {
-    /// Starts the guard of `folder`.
-    pub fn start(folder: &Path) -> anyhow::Result<Self> {
+    /// Starts the guard of these folders.
+    pub fn start(folders: &[&Path]) -> anyhow::Result<Self> {
         let own = env::current_exe().context("this program's own file is not known")?;
         let mut command = Command::new(own);
-        command.args(["kernel", "guard"]).arg(folder).stdin(Stdio::piped()).stdout(Stdio::null());
+        command.args(["kernel", "guard"]).args(folders).stdin(Stdio::piped()).stdout(Stdio::null());
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0); // a signal to the relay's group is not for the guard
         let mut child = command.spawn().context("the kernel's guard cannot be started")?;
@@ -42,7 +42,7 @@ impl Guard {
 }
 
 /// The guard's whole life.
-pub fn guard(folder: &Path) {
+pub fn guard(folders: &[PathBuf]) {
     let mut group = 0;
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         group = line.trim().parse().unwrap_or(0);
@@ -50,12 +50,13 @@ pub fn guard(folder: &Path) {
     end_group(group);
     for _ in 0..20 {
         // Processes that are just dying may still write.
-        match std::fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                std::thread::sleep(Duration::from_millis(100))
-            }
-            _ => return,
+        let remains = |folder: &&PathBuf| {
+            std::fs::remove_dir_all(folder).is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound)
+        };
+        if folders.iter().filter(remains).count() == 0 {
+            return;
         }
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 

@@ -3,7 +3,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use crate::checkout::{Checkout, absolute_folders};
+use crate::checkout::{Checkout, absolute_paths};
 use crate::{kernel, tool};
 
 /// What the file browser beside the notebooks does not show: this program's source and what `rerun` leaves, and what Jupyter
@@ -39,7 +39,7 @@ pub fn lab(checkout: &Checkout, args: &[String]) -> anyhow::Result<()> {
         println!("Running as root (in a container?): the notebooks have all its rights.");
         lab.arg("--allow-root"); // JupyterLab refuses otherwise
     }
-    absolute_folders(&mut lab)?;
+    absolute_paths(&mut lab)?;
     lab.args(args).current_dir(checkout.notebooks());
     println!("Opening JupyterLab; Ctrl-C twice ends it.");
     // Ctrl-C must reach JupyterLab alone.

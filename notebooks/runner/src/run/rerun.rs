@@ -19,7 +19,7 @@ use super::{
     progress::{Run, listen},
 };
 use crate::{
-    checkout::{Checkout, absolute_folders},
+    checkout::{Checkout, absolute_paths},
     kernel,
     tool::{clock, explain},
 };
@@ -141,7 +141,7 @@ fn execute(
 fn start(checkout: &Checkout, job: &Job, profile: Profile, figures: &Path) -> anyhow::Result<Child> {
     let mut python = Command::new(checkout.venv_bin("python"));
     python.args(["-I", "-u", "-c", EXECUTE]).arg(serde_json::to_string(job)?);
-    absolute_folders(&mut python)?;
+    absolute_paths(&mut python)?;
     python.env("VAEB_PROFILE", profile.name()).env("VAEB_FIGURES", figures);
     private_jupyter(checkout, &mut python);
     python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

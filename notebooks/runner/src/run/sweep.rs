@@ -13,8 +13,9 @@ use vae_core::runs::RunStore;
 
 use super::names;
 use crate::{
-    checkout::{Checkout, absolute_folders},
+    checkout::{Checkout, absolute_paths},
     run::places::Profile,
+    say,
 };
 
 /// Interrupted, with checkpoints: to be started again. It is sysexits' EX_TEMPFAIL, which queues know.
@@ -95,8 +96,8 @@ fn ask(checkout: &Checkout, notebook: &str, profile: Profile) -> anyhow::Result<
         fs::remove_file(&list)?;
     }
     let mut rerun = Command::new(env::current_exe()?);
+    absolute_paths(&mut rerun)?;
     rerun.current_dir(checkout.root()).env("VAEB_LIST", &list);
-    absolute_folders(&mut rerun)?;
     rerun.args(["rerun", notebook, "--profile", profile.name(), "--out"]).arg(&folder);
     let output = rerun.output().context("the notebook cannot be executed")?;
     match (list.exists(), output.status.success()) {
@@ -114,8 +115,7 @@ fn act(grid: &Grid, options: &Options) -> anyhow::Result<ExitCode> {
         _ => grid.clone(),
     };
     if options.list {
-        print!("{}", grid.to_json()?);
-        return Ok(ExitCode::SUCCESS);
+        return say::out(&grid.to_json()?);
     }
     match RunStore::open().watched_by(Screen::default()).run_grid(&grid) {
         Ok(runs) => {

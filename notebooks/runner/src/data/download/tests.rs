@@ -57,7 +57,7 @@ fn download(mirrors: Vec<String>) -> (tempfile::TempDir, Download) {
 
 fn quick() -> Patience {
     let soon = Duration::from_secs(1);
-    Patience { connect: soon, read: soon, environment_proxy: false }
+    Patience { connect: soon, read: soon, proxy: None }
 }
 
 fn succeeds(download: &Download) {
@@ -209,4 +209,15 @@ fn an_unwritable_place_stops_at_once() {
     fs::write(folder.path().join("sub"), "a file where a folder should be").unwrap();
     download.mirrors.push(good());
     assert!(download.run(&quick()).unwrap_err().to_string().contains("cannot create the folder"));
+}
+
+#[test]
+fn a_dead_proxy_is_named() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_folder, download) = download(vec![good()]);
+    let proxy = Proxy::new(&format!("http://user:secret@{closed}")).unwrap();
+    let error = download.run(&Patience { proxy: Some(proxy), ..quick() }).unwrap_err().to_string();
+    assert!(error.contains(&format!("through the proxy {closed}")) && error.contains("unset the variable"), "{error}");
+    assert!(!error.contains("secret"), "{error}");
+    succeeds(&download);
 }

@@ -90,6 +90,11 @@ impl Connection {
         Key::new(&self.key)
     }
 
+    /// Where one of the ports is.
+    pub fn address(&self, port: u16) -> (&str, u16) {
+        (&self.ip, port)
+    }
+
     /// `tcp://127.0.0.1:12345`
     pub fn endpoint(&self, port: u16) -> String {
         match self.ip.parse() {

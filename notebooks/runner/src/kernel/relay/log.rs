@@ -36,7 +36,7 @@ pub fn log(line: impl FnOnce() -> String) {
         format!("{} kernel {}: {}\n", humantime::format_rfc3339_millis(SystemTime::now()), std::process::id(), line());
     match target {
         Target::File(file) => drop(file.lock().map(|mut file| file.write_all(line.as_bytes()))),
-        _ => eprint!("{line}"),
+        _ => drop(std::io::stderr().write_all(line.as_bytes())),
     }
 }
 

@@ -8,7 +8,7 @@ use zeromq::{
     SocketRecv, SocketSend, SubSocket, ZmqMessage, util::PeerIdentity,
 };
 
-use super::connection::Connection;
+use super::{connection::Connection, gate::Gate};
 
 /// What happens to the relay.
 pub enum Event {
@@ -59,6 +59,8 @@ pub struct Front {
     pub stdin: RouterSendHalf,
     /// Output.
     pub iopub: PubSocket,
+    /// In front of them.
+    pub gate: Gate,
 }
 
 /// evcxr's side, where we write.
@@ -73,12 +75,11 @@ pub struct Back {
     pub key: super::wire::Key,
 }
 
-/// Binds Jupyter's ports, answers the heartbeat, and reads requests.
+/// Opens Jupyter's ports, answers the heartbeat, and reads requests.
 pub async fn bind(connection: &Connection, events: &Events) -> anyhow::Result<Front> {
-    let endpoint = |port| connection.endpoint(port);
-    let cannot = |name: &str, port| format!("Jupyter's {name} port {port} cannot be used");
+    let gate = Gate::new().context("no folder for the kernel's sockets can be made")?;
     let mut heartbeat = RepSocket::new();
-    heartbeat.bind(&endpoint(connection.hb_port)).await.with_context(|| cannot("heartbeat", connection.hb_port))?;
+    open(connection, &gate, &mut heartbeat, "heartbeat", connection.hb_port).await?;
     tokio::spawn(async move {
         loop {
             match heartbeat.recv().await {
@@ -89,19 +90,33 @@ pub async fn bind(connection: &Connection, events: &Events) -> anyhow::Result<Fr
     });
     let router = async |channel, name, port| -> anyhow::Result<RouterSendHalf> {
         let mut socket = RouterSocket::new();
-        socket.bind(&endpoint(port)).await.with_context(|| cannot(name, port))?;
+        open(connection, &gate, &mut socket, name, port).await?;
         let (send, recv) = socket.split();
         tokio::spawn(read(recv, events.clone(), move |frames| Event::Front(channel, frames)));
         Ok(send)
     };
     let mut iopub = PubSocket::new();
-    iopub.bind(&endpoint(connection.iopub_port)).await.with_context(|| cannot("iopub", connection.iopub_port))?;
+    open(connection, &gate, &mut iopub, "iopub", connection.iopub_port).await?;
     Ok(Front {
         control: router(Channel::Control, "control", connection.control_port).await?,
         stdin: router(Channel::Stdin, "stdin", connection.stdin_port).await?,
         shell: router(Channel::Shell, "shell", connection.shell_port).await?,
         iopub,
+        gate,
     })
+}
+
+/// A socket behind the gate, and its port.
+async fn open(
+    connection: &Connection,
+    gate: &Gate,
+    socket: &mut impl Socket,
+    name: &str,
+    port: u16,
+) -> anyhow::Result<()> {
+    socket.bind(&gate.behind(name)).await.with_context(|| format!("the kernel's {name} socket cannot be made"))?;
+    let opened = gate.open(connection.address(port), name).await;
+    opened.with_context(|| format!("Jupyter's {name} port {port} cannot be used"))
 }
 
 /// Connects to evcxr, waiting until it listens, and reads what it says.

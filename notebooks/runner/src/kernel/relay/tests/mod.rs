@@ -1,6 +1,7 @@
 //! The relay between a small Jupyter and a small evcxr, over real sockets of the loopback interface.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod evcxr;
+mod gate;
 mod jupyter;
 
 use std::time::Duration;
