@@ -33,10 +33,10 @@ pub fn step_costs(configs: &[RunConfig], data: &Dataset, rounds: usize) -> Resul
     if rounds == 0 {
         return Err(Error::config("rounds", "is 0; measure at least one"));
     }
-    // no bounds on held-out data in between
+    // no bounds on held-out data in between, and an end beyond all rounds, which a schedule can span
     let bare = |c: &RunConfig| RunConfig {
         record: RecordAt::Samples(u64::MAX),
-        budget: Budget::UntilInterrupted,
+        budget: Budget::Samples(1 << 59),
         ..c.clone()
     };
     let mut trainers =
@@ -66,8 +66,10 @@ fn median(mut values: Vec<f64>) -> f64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::corruption::{Masking, NoiseSchedule};
     use crate::data::dataset::{DatasetConfig, DatasetKind};
     use crate::estimators::Form;
+    use crate::optim::Schedule;
 
     #[test]
     fn each_configuration_has_its_time() {
@@ -80,5 +82,10 @@ mod tests {
         let found = step_costs(&[config(1), config(16)], &data, 3).unwrap();
         assert!(found.len() == 2 && found.iter().all(|&s| s > 0.0), "{found:?}");
         assert!(step_costs(&[config(1)], &data, 0).is_err());
+        // what spans the budget has its time, too
+        let falling =
+            RunConfig { noise_schedule: NoiseSchedule::Falling, ..config(1).corruption(Masking { level: 0.5 }) };
+        let cosine = RunConfig { schedule: Schedule::Cosine { last: 0.1 }, ..config(1) };
+        assert_eq!(step_costs(&[falling, cosine], &data, 1).unwrap().len(), 2);
     }
 }
