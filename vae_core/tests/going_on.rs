@@ -6,22 +6,16 @@ mod common;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use common::{bits, small};
+use common::{bits, small, train};
 use proptest::prelude::*;
 use vae_core::Error;
 use vae_core::config::{Budget, EarlyStop, RecordAt, RunConfig};
-use vae_core::data::dataset::{Dataset, DatasetConfig, DatasetKind, Limit};
+use vae_core::data::dataset::{DatasetConfig, DatasetKind, Limit};
 use vae_core::data::preprocess::Binarise;
 use vae_core::estimators::{Estimator, Form};
 use vae_core::optim::{OptimiserConfig, Schedule};
 use vae_core::runs::{Audience, NoAudience, Run, RunStore, SweepAudience, Watcher};
 use vae_core::train::{Control, Event, Observer, Outcome, Trainer, checkpoint};
-
-fn train(config: &RunConfig, data: &Dataset) -> Trainer {
-    let mut trainer = Trainer::new(config, data).unwrap();
-    trainer.fit(data, &mut []).unwrap();
-    trainer
-}
 
 fn assert_same(a: &Trainer, b: &Trainer) {
     assert_eq!(a.history(), b.history());

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{bits, small};
+use common::{bits, small, train_on_threads};
 use ndarray::Array2;
 use vae_core::config::{Algorithm, Budget, MonteCarloEm, RunConfig};
 use vae_core::corruption::Masking;
@@ -32,7 +32,7 @@ fn model<F: Real>(likelihood: LikelihoodConfig) -> Vae<F> {
 
 /// The mean of log p(x, z), by the density that the chains move in.
 fn log_joint(model: &Vae<f64>, x: &[f64], z: &[f64]) -> f64 {
-    let mut room = JointRoom::new(model, M, 1);
+    let mut room = JointRoom::new(model, M);
     let (mut log_p, mut gradient) = ([0.0; M], [0.0; 2 * M]);
     Joint::new(model, x, &mut room).unwrap().log_density(z, &mut log_p, &mut gradient).unwrap();
     log_p.iter().sum::<f64>() / M as f64
@@ -76,7 +76,7 @@ fn chains_find_the_posterior() {
     let exact = [0, 1].map(|j| grid.codes.column(j).mapv(f64::from).dot(&density) / density.sum());
     let (n, x) = (200, one.repeat(200));
     let rows: Vec<usize> = (0..n).collect();
-    let mut chains = LatentChains::new(&model, (n, n), 10, 1, &mut rng(0, Stream::Chains, 0));
+    let mut chains = LatentChains::new(&model, (n, n), 10, &mut rng(0, Stream::Chains, 0));
     let mut mean = [0.0f64; 2];
     for index in 0..150 {
         chains.advance(&model, &x, &rows, &mut rng(0, Stream::User, index)).unwrap();
@@ -97,12 +97,7 @@ fn config() -> RunConfig {
 fn a_run_learns_whatever_the_threads_and_goes_on_where_it_was() {
     let config = config();
     let data = config.data.load().unwrap();
-    let after = |epochs: u64, threads: usize| {
-        let mut trainer = Trainer::new(&config.clone().budget(Budget::Epochs(epochs)), &data).unwrap();
-        trainer = trainer.on_threads(threads).unwrap();
-        trainer.fit(&data, &mut []).unwrap();
-        trainer
-    };
+    let after = |epochs, threads| train_on_threads(&config.clone().budget(Budget::Epochs(epochs)), &data, threads);
     let long = after(10, 1);
     let log_px: Vec<f64> = long.history().records.iter().map(|r| r.valid.bound).collect();
     assert!(log_px[log_px.len() - 1] > log_px[0] + 20.0, "{log_px:?}");

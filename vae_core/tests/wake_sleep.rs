@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{bits, small};
+use common::{bits, small, train_on_threads};
 use statrs::distribution::{Continuous, Normal};
 use vae_core::config::{Algorithm, Budget};
 use vae_core::corruption::Masking;
@@ -16,7 +16,6 @@ use vae_core::posteriors::SemiImplicit;
 use vae_core::rng::{Stream, rng};
 use vae_core::runs::RunStore;
 use vae_core::step::{Ascent, StepSettings, Workspace};
-use vae_core::train::Trainer;
 use vae_core::weights;
 
 const D: usize = 6;
@@ -72,12 +71,7 @@ fn a_run_learns_whatever_the_threads_and_goes_on_where_it_was() {
     let config = small().algorithm(Algorithm::WakeSleep).optimiser(OptimiserConfig::adam(3e-3));
     assert_ne!(config.hash(), config.clone().algorithm(Algorithm::Aevb).hash());
     let data = config.data.load().unwrap();
-    let after = |epochs: u64, threads: usize| {
-        let mut trainer = Trainer::new(&config.clone().budget(Budget::Epochs(epochs)), &data).unwrap();
-        trainer = trainer.on_threads(threads).unwrap();
-        trainer.fit(&data, &mut []).unwrap();
-        trainer
-    };
+    let after = |epochs, threads| train_on_threads(&config.clone().budget(Budget::Epochs(epochs)), &data, threads);
     let long = after(30, 1);
     let bounds: Vec<f64> = long.history().records.iter().map(|r| r.valid.bound).collect();
     assert!(bounds[bounds.len() - 1] > bounds[0] + 20.0, "{bounds:?}");

@@ -41,7 +41,7 @@ impl Default for MonteCarloEm {
 impl Algorithm {
     /// Steps of the optimiser that a minibatch has.
     pub fn updates(self) -> u64 {
-        if let Self::MonteCarloEm(em) = self { em.updates } else { 1 }
+        self.monte_carlo_em().map_or(1, |em| em.updates)
     }
 
     /// Its parameters, if it is Monte Carlo EM.

@@ -263,12 +263,7 @@ impl RunConfig {
             let reason = "is a prior of weights that are a point; that of Gaussian weights is model.weights.prior";
             return Err(Error::config("weight_prior", reason));
         }
-        self.algorithm.validate()?;
-        match self.algorithm {
-            Algorithm::Aevb => {}
-            Algorithm::WakeSleep => self.validate_alternative("wake-sleep")?,
-            Algorithm::MonteCarloEm(_) => self.validate_alternative("Monte Carlo EM")?,
-        }
+        self.validate_algorithm()?;
         if let Some(origin) = &self.start {
             origin.validate()?;
         }
@@ -289,22 +284,30 @@ impl RunConfig {
         Ok(())
     }
 
-    /// What only a bound can be made of.
-    fn validate_alternative(&self, algorithm: &str) -> Result<()> {
+    /// What only a bound can be made of is refused where nothing climbs one.
+    fn validate_algorithm(&self) -> Result<()> {
+        self.algorithm.validate()?;
+        let name = match self.algorithm {
+            Algorithm::Aevb => return Ok(()),
+            Algorithm::WakeSleep => "wake-sleep",
+            Algorithm::MonteCarloEm(_) => "Monte Carlo EM",
+        };
         let refuse =
-            |field: &str, reason: &str| Err(Error::config(field, format!("{reason}, which {algorithm} does not know")));
-        let (q, form) = (self.model.posterior.get::<f32>(), self.estimator.form.get());
-        if self.algorithm == Algorithm::WakeSleep && !q.has_inverse() {
-            return refuse(
-                "model.posterior",
-                &format!("is {}: the noise behind a given z", self.model.posterior.name()),
-            );
-        }
-        if self.algorithm != Algorithm::WakeSleep && self.model.prior.get::<f32>().support() != Support::Real {
-            return refuse(
-                "model.prior",
-                &format!("is {}: a z that lives on less than all numbers", self.model.prior.name()),
-            );
+            |field: &str, reason: &str| Err(Error::config(field, format!("{reason}, which {name} does not know")));
+        let (posterior, prior) = (self.model.posterior, self.model.prior);
+        let one_sample = self.estimator.samples == 1 && self.evaluation.samples == 1;
+        match self.algorithm {
+            Algorithm::WakeSleep if !posterior.get::<f32>().has_inverse() => {
+                return refuse("model.posterior", &format!("is {}: the noise behind a given z", posterior.name()));
+            }
+            Algorithm::MonteCarloEm(_) if prior.get::<f32>().support() != Support::Real => {
+                return refuse("model.prior", &format!("is {}: a z that lives on less than all numbers", prior.name()));
+            }
+            Algorithm::MonteCarloEm(_) if !(one_sample && posterior == PosteriorConfig::default()) => {
+                let reason = "takes several samples, or the posterior is not the default: a choice of q(z | x)";
+                return refuse("estimator", reason);
+            }
+            _ => {}
         }
         if self.model.weights.gaussian().is_some() {
             return refuse("model.weights", "are Gaussian");
@@ -312,14 +315,8 @@ impl RunConfig {
         if !self.model.corruption.get::<f32>().is_none() {
             return refuse("model.corruption", "is a corruption of data");
         }
-        let plain = self.estimator.samples == 1 && self.evaluation.samples == 1;
-        if self.algorithm.monte_carlo_em().is_some() && !(plain && self.model.posterior == PosteriorConfig::default()) {
-            return refuse(
-                "estimator",
-                "takes several samples, or the posterior is not the default: a choice of q(z | x)",
-            );
-        }
-        if form.is_importance_weighted() || self.kl_weight != KlWeight::default() || self.learned != Learned::Both {
+        let weighted = self.estimator.form.get().is_importance_weighted();
+        if weighted || self.kl_weight != KlWeight::default() || self.learned != Learned::Both {
             return refuse("estimator", "weighs samples or the KL divergence, or only one network learns");
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::data::batches::permutation;
 pub use crate::data::images::Images;
 pub use crate::data::kind::{DatasetKind, Limit, SplitScheme};
 use crate::data::{locate, own_copy, synthetic_digits, synthetic_faces};
-use crate::kernel::print;
+use crate::kernel::{content_block, print};
 use crate::rng::{Stream, rng};
 use crate::threads::{self, in_parallel};
 use crate::{Error, Result};
@@ -187,7 +187,7 @@ impl Dataset {
 
     /// Shows [`summary`](Self::summary) as the value of a notebook cell.
     pub fn evcxr_display(&self) {
-        print(&format!("EVCXR_BEGIN_CONTENT text/plain\n{}\nEVCXR_END_CONTENT\n", self.summary()));
+        print(&content_block("text/plain", &self.summary()));
     }
 }
 

@@ -14,7 +14,7 @@ use super::paths::figures_dir;
 use super::scene::Scene;
 use super::text::plain;
 use super::theme;
-use crate::kernel::print;
+use crate::kernel::{content_block, print};
 use crate::runs::provenance::Provenance;
 use crate::{Error, Result};
 
@@ -136,13 +136,6 @@ impl Heading {
         };
         Ok(Figure { id: self.id, title, caption, provenance, svg, png, inline_png, data, missing_glyphs })
     }
-}
-
-/// One representation of a cell's value, in the Rust kernel's display protocol.
-pub(crate) fn content_block(mime: &str, body: &str) -> String {
-    // A line of the body that begins as the protocol does is moved: it ends no block, and begins none.
-    let body = format!("\n{body}\n").replace("\nEVCXR_", "\n EVCXR_");
-    format!("EVCXR_BEGIN_CONTENT {mime}{body}EVCXR_END_CONTENT\n")
 }
 
 impl Figure {

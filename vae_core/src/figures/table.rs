@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::figure::content_block;
-use crate::kernel::print;
+use crate::kernel::{content_block, print};
 use crate::runs::claims::Claim;
 
 /// Rows of text under column titles. It shows itself as Markdown; plain text is the same source.

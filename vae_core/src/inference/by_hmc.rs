@@ -32,7 +32,7 @@ impl Vae<f32> {
         }
         let (z, n) = (self.sample_codes(x, seed)?, self.latent());
         let pixels = slice(x.view());
-        let mut room = JointRoom::new(self, x.nrows(), 1);
+        let mut room = JointRoom::new(self, x.nrows());
         let mut joint = Joint::new(self, &pixels, &mut room)?;
         let mut chains = Chains::new(slice(z.view()).into_owned(), n, STEP, &mut joint)?;
         let hmc = Hmc { leapfrog: 4, ..Hmc::default() };

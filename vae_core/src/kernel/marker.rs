@@ -53,6 +53,13 @@ pub(crate) fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
+/// One representation of a cell's value, in the Rust kernel's display protocol.
+pub(crate) fn content_block(mime: &str, body: &str) -> String {
+    // A line of the body that begins as the protocol does is moved: it ends no block, and begins none.
+    let body = format!("\n{body}\n").replace("\nEVCXR_", "\n EVCXR_");
+    format!("EVCXR_BEGIN_CONTENT {mime}{body}EVCXR_END_CONTENT\n")
+}
+
 /// Whether the program runs under a kernel that reads markers (`VAEB_LIVE=1`).
 pub fn enabled() -> bool {
     std::env::var_os("VAEB_LIVE").is_some_and(|value| value == "1")

@@ -17,5 +17,5 @@ mod interrupt;
 mod marker;
 
 pub use interrupt::Training;
-pub(crate) use marker::{Bundle, Marker, print};
+pub(crate) use marker::{Bundle, Marker, content_block, print};
 pub use marker::{PREFIX, enabled};

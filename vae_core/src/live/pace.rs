@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::config::Budget;
 use crate::train::{Event, Trainer};
 
 /// How often a display is replaced.
@@ -95,8 +94,7 @@ impl Pace {
 
 /// Samples at which a training ends; none if it has no end.
 pub(crate) fn total(trainer: &Trainer) -> Option<u64> {
-    let ends = trainer.config().budget != Budget::UntilInterrupted;
-    ends.then(|| trainer.total_updates() * trainer.config().batch as u64)
+    trainer.ends().then(|| trainer.total_samples())
 }
 
 /// "42 s", "3 min 05 s", "2 h 10 min".

@@ -1,6 +1,7 @@
 //! The sleep phase of wake-sleep (Hinton et al. 1995): z ~ p(z), x ~ p(x | z), and the encoder climbs log q(z | x). Its gradient is a score: z and x are
 //! held fixed.
 
+use super::passes::mean;
 use super::workspace::Workspace;
 use crate::models::Vae;
 use crate::nn::dense::Input;
@@ -43,6 +44,6 @@ impl<F: Real> Workspace<F> {
         score.fill(F::of(1.0 / m as f64));
         q.backward(head, at, drawn, &self.dz[..at.len()], Some(score), d_head);
         model.encoder().backward(model.params(), &mut self.encoder, None, m)?;
-        Ok(log_q.iter().map(|q| q.f64()).sum::<f64>() / m as f64)
+        Ok(mean(log_q))
     }
 }

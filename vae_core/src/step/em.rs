@@ -1,14 +1,13 @@
 //! Monte Carlo EM (Wei & Tanner 1990) as in Kingma & Welling's Fig. 3: E, the minibatch's chains move by Hamiltonian Monte Carlo in log p(x, z); M, θ goes up
 //! log p(x, z) at the samples z, which are held fixed. There is no encoder.
 
-use super::ascent::Ascent;
-use super::ascent::StepSettings;
-use super::joint::{Joint, JointRoom};
+use super::ascent::{Ascent, StepSettings};
+use super::joint::{Joint, JointRoom, decode};
+use super::passes::mean;
 use super::workspace::Workspace;
 use crate::estimators::Bound;
 use crate::mcmc::{Chains, Hmc};
 use crate::models::{Learned, Vae};
-use crate::nn::dense::Input;
 use crate::numeric::{Real, vmath};
 use crate::optim::Optimiser;
 use crate::rng::Rng;
@@ -21,29 +20,29 @@ const STEP: f64 = 0.05;
 #[derive(Clone, Debug)]
 pub struct LatentChains<F> {
     /// Where each stands: z `[N, N_z]`.
-    pub z: Vec<F>,
+    z: Vec<F>,
     moving: Chains<F>,
     room: JointRoom<F>,
     hmc: Hmc,
 }
 
 impl<F: Real> LatentChains<F> {
-    /// Chains of N datapoints that begin at draws from the prior, with buffers for M on so many threads; a move has so many leapfrog steps.
-    pub fn new(model: &Vae<F>, (n, m): (usize, usize), leapfrog: usize, threads: usize, rng: &mut Rng) -> Self {
+    /// Chains of N datapoints that begin at draws from the prior, with buffers for M; a move has so many leapfrog steps.
+    pub fn new(model: &Vae<F>, (n, m): (usize, usize), leapfrog: usize, rng: &mut Rng) -> Self {
         let mut z = vec![F::zero(); n * model.latent()];
         model.prior().get().draw(model.latent(), rng, &mut z);
         Self {
             z,
             moving: Chains::room(vec![F::zero(); m * model.latent()], model.latent(), STEP),
-            room: JointRoom::new(model, m, threads),
+            room: JointRoom::new(model, m),
             hmc: Hmc { leapfrog, ..Hmc::default() },
         }
     }
 
-    /// The same with buffers for as many threads.
+    /// The same on so many threads (at first, one).
     #[must_use]
-    pub fn on_threads(mut self, model: &Vae<F>, threads: usize) -> Self {
-        self.room = JointRoom::new(model, self.moving.log_p().len(), threads);
+    pub fn on_threads(mut self, threads: usize) -> Self {
+        self.room = self.room.on_threads(threads);
         self
     }
 
@@ -93,16 +92,15 @@ impl<F: Real> Workspace<F> {
         }
         self.m = m;
         self.z[..z.len()].copy_from_slice(z);
-        model.decoder().forward(model.params(), Input::dense(z), &mut self.decoder, m)?;
+        let log_px = &mut self.log_px[..m];
+        decode(model, (x, z), &mut self.decoder, log_px, &mut self.d_shared)?;
         let head = &mut self.decoder.head_mut()[..m * model.decoder().outputs()];
-        let (log_px, likelihood) = (&mut self.log_px[..m], model.likelihood());
-        likelihood.get::<F>().log_prob_and_gradient(x, head, model.pixels(1), log_px, &mut self.d_shared);
         let share = F::of(1.0 / m as f64);
         vmath::map(head, |delta| share * delta);
         self.d_shared.iter_mut().for_each(|d| *d *= share);
-        let reconstruction = log_px.iter().map(|p| p.f64()).sum::<f64>() / m as f64;
+        let reconstruction = mean(log_px);
         model.prior().get().log_prob(z, n_z, log_px);
-        let log_pz = log_px.iter().map(|p| p.f64()).sum::<f64>() / m as f64;
+        let log_pz = mean(log_px);
         model.decoder().backward(model.params(), &mut self.decoder, None, m)?;
         Ok(Bound::new(reconstruction, -log_pz))
     }

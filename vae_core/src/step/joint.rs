@@ -18,19 +18,40 @@ pub struct JointRoom<F> {
 }
 
 impl<F: Real> JointRoom<F> {
-    /// For `m` datapoints, on so many threads of the rayon pool in which it is used.
-    pub fn new(model: &Vae<F>, m: usize, threads: usize) -> Self {
+    /// For `m` datapoints.
+    pub fn new(model: &Vae<F>, m: usize) -> Self {
         let shared = if model.shared().is_some() { m } else { 0 };
-        let mut trace = model.decoder().trace(m, true).in_place();
-        trace.execution.threads = threads.max(1);
         Self {
-            trace,
+            trace: model.decoder().trace(m, true).in_place(),
             codes: vec![F::zero(); m * model.latent()],
             d_shared: vec![F::zero(); shared],
             log_pz: vec![F::zero(); m],
             ones: vec![F::one(); m],
         }
     }
+
+    /// The same on so many threads of the rayon pool in which it is used (at first, one).
+    #[must_use]
+    pub fn on_threads(mut self, threads: usize) -> Self {
+        self.trace.execution.threads = threads.max(1);
+        self
+    }
+}
+
+/// log p(x | z) of each row of x `[M, D]` at these codes `[M, N_z]`, and its derivatives by the head in the trace and by what datapoints share.
+pub(super) fn decode<F: Real>(
+    model: &Vae<F>,
+    (x, codes): (&[F], &[F]),
+    trace: &mut Trace<F>,
+    log_px: &mut [F],
+    d_shared: &mut [F],
+) -> Result<()> {
+    let rows = log_px.len();
+    model.decoder().forward(model.params(), Input::dense(codes), trace, rows)?;
+    let head = &mut trace.head_mut()[..rows * model.decoder().outputs()];
+    let likelihood = model.likelihood();
+    likelihood.get::<F>().log_prob_and_gradient(x, head, model.pixels(1), log_px, d_shared);
+    Ok(())
 }
 
 /// One z for each datapoint of x `[M, D]`; a prior on (0, 1) has its z as a logit, as everywhere.
@@ -62,10 +83,7 @@ impl<F: Real> Density<F> for Joint<'_, F> {
         let JointRoom { trace, codes, d_shared, log_pz, ones } = &mut *self.room;
         codes.copy_from_slice(z);
         model.to_codes(codes);
-        model.decoder().forward(model.params(), Input::dense(codes), trace, rows)?;
-        let head = &mut trace.head_mut()[..rows * model.decoder().outputs()];
-        let likelihood = model.likelihood();
-        likelihood.get::<F>().log_prob_and_gradient(self.x, head, model.pixels(1), log_p, d_shared);
+        decode(model, (self.x, codes), trace, log_p, d_shared)?;
         model.decoder().backward(model.params(), trace, Some(&mut *gradient), rows)?;
         model.back_from_codes(codes, gradient);
         prior.get::<F>().log_prob(z, model.latent(), log_pz);
@@ -99,7 +117,7 @@ mod tests {
             let model = Vae::<f64>::new(&config, 5, 2).unwrap();
             let x: Vec<f64> = (0..10).map(|k| 0.1 + 0.08 * f64::from(k)).collect();
             let z = [0.3, -0.2, 0.7, 0.1, 1.1, -0.8];
-            let mut room = JointRoom::new(&model, 2, 1);
+            let mut room = JointRoom::new(&model, 2);
             let mut joint = Joint::new(&model, &x, &mut room).unwrap();
             let (mut log_p, mut gradient, mut scratch) = ([0.0; 2], [0.0; 6], [0.0; 6]);
             joint.log_density(&z, &mut log_p, &mut gradient).unwrap();

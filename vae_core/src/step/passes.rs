@@ -235,6 +235,6 @@ fn parts(n: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// The mean, summed in f64.
-fn mean<F: Real>(values: &[F]) -> f64 {
+pub(super) fn mean<F: Real>(values: &[F]) -> f64 {
     values.iter().map(|v| v.f64()).sum::<f64>() / values.len() as f64
 }

@@ -104,8 +104,8 @@ fn restored(
 ) -> Result<Trainer> {
     let (n, updates_of_epoch) = (trainer.model().params().len(), trainer.window().len());
     // parameters, at most two slots, the window, and a generous history
-    let values = trainer.chains.as_ref().map_or(0, |chains| chains.z.len());
-    let limit = 4 * (3 * n + values) as u64 + 24 * updates_of_epoch as u64 + (64 << 20);
+    let chained = trainer.chains.as_ref().map(|chains| chains.state().1.len());
+    let limit = 4 * (3 * n + chained.unwrap_or(0)) as u64 + 24 * updates_of_epoch as u64 + (64 << 20);
     let file = read_tensors(path, limit)?;
     let meta: Meta = serde_json::from_str(file.meta(path)?).map_err(|e| bad(path, e))?;
     let parts = match meta.format {
@@ -133,9 +133,9 @@ fn restored(
     } else {
         as_longer(meta.history, meta.updates, &trainer).map_err(|reason| bad(path, reason))?
     };
-    let chains = match values {
-        0 => None,
-        _ => Some((file.f64("chains.step", &[1], path)?[0], file.f32("chains.z", &[values], path)?)),
+    let chains = match chained {
+        Some(values) => Some((file.f64("chains.step", &[1], path)?[0], file.f32("chains.z", &[values], path)?)),
+        None => None,
     };
     if chains.as_ref().is_some_and(|(step, z)| !(*step > 0.0 && z.iter().all(|z| z.is_finite()))) {
         return Err(bad(path, "holds chains that are not finite"));

@@ -1,11 +1,9 @@
 //! Images on their way into the model: a minibatch, and the bound on a whole split.
 
-use ndarray::Array2;
-
 use crate::Result;
 use crate::corruption::CorruptionConfig;
 use crate::data::dataset::Images;
-use crate::data::preprocess::Preprocessor;
+use crate::data::preprocess::{Preprocess, Preprocessor};
 use crate::data::values::Values;
 use crate::estimators::{Bound, Estimator};
 use crate::models::Vae;
@@ -62,14 +60,9 @@ const FEW: (usize, usize) = (100, 50);
 pub(super) fn evaluate_without_encoder(
     model: &Vae<f32>,
     images: &Images,
-    pre: &Preprocessor<f32>,
+    preprocess: &Preprocess,
     seed: u64,
 ) -> Result<Bound> {
-    let rows: Vec<usize> = (0..images.len().min(FEW.0)).collect();
-    let mut x = Array2::zeros((rows.len(), images.pixels.ncols()));
-    if let Some(x) = x.as_slice_mut() {
-        pre.gather(&images.pixels, &rows, 0, x)?;
-    }
-    let log_px = model.log_marginal_by_hmc(&x, FEW.1, seed)?;
+    let log_px = model.log_marginal_by_hmc(&images.prepared(preprocess, FEW.0)?, FEW.1, seed)?;
     Ok(Bound::new(log_px.mean().unwrap_or(f64::NAN), 0.0))
 }

@@ -3,7 +3,6 @@
 use super::observer::{Control, Observer, Outcome};
 use super::trainer::Trainer;
 use crate::Result;
-use crate::config::Budget;
 use crate::data::dataset::Dataset;
 use crate::kernel::Training;
 use crate::threads;
@@ -63,10 +62,8 @@ impl Trainer {
 
     /// "update 5 of 480", or "update 5" if there is no end.
     pub(crate) fn place(&self) -> String {
-        match self.config().budget {
-            Budget::UntilInterrupted => format!("update {}", self.updates()),
-            _ => format!("update {} of {}", self.updates(), self.total_updates()),
-        }
+        let end = if self.ends() { format!(" of {}", self.total_updates()) } else { String::new() };
+        format!("update {}{end}", self.updates())
     }
 
     /// Why to stop here, if a record was just taken and the configuration's rule says so.

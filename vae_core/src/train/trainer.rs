@@ -9,7 +9,8 @@ use super::evaluate::{evaluate, evaluate_without_encoder};
 use super::history::{History, Record};
 use super::state::{Kept, Parts};
 use super::weights;
-use crate::config::{Origin, RunConfig};
+use crate::config::{Budget, Origin, RunConfig};
+use crate::corruption::CorruptionConfig;
 use crate::data::batches::Batches;
 use crate::data::dataset::{Dataset, Images};
 use crate::data::preprocess::Preprocessor;
@@ -121,7 +122,7 @@ impl Trainer {
         let window = vec![[0.0; 3]; batches.batches_per_epoch() as usize];
         let chains = config.algorithm.monte_carlo_em().map(|em| {
             let mut rng = rng(config.seed, Stream::Chains, CHAINS_BEGIN);
-            LatentChains::new(&model, (n, config.batch), em.leapfrog, 1, &mut rng)
+            LatentChains::new(&model, (n, config.batch), em.leapfrog, &mut rng)
         });
         let mut trainer = Self {
             chains,
@@ -163,7 +164,7 @@ impl Trainer {
         self.threads = threads;
         self.ws = workspace(&self.config, &self.model, self.n)?.on_threads(threads);
         self.ascent = Ascent::new(&self.model, &self.ws, threads);
-        self.chains = self.chains.map(|chains| chains.on_threads(&self.model, threads));
+        self.chains = self.chains.map(|chains| chains.on_threads(threads));
         Ok(self)
     }
 
@@ -238,12 +239,9 @@ impl Trainer {
     pub fn evaluate(&self, images: &Images, estimator: Estimator) -> Result<Bound> {
         let at = (self.config.seed, self.threads);
         if self.chains.is_some() {
-            return evaluate_without_encoder(&self.model, images, &self.preprocess, at.0);
+            return evaluate_without_encoder(&self.model, images, &self.config.preprocess, at.0);
         }
-        let total = self.total_updates() * self.config.batch as u64;
-        let factor = self.config.noise_schedule.factor(self.samples(), total);
-        let corruption = self.config.model.corruption.get::<f32>().times(factor);
-        let bound = evaluate(&self.model, images, &self.preprocess, (estimator, corruption), at)?;
+        let bound = evaluate(&self.model, images, &self.preprocess, (estimator, self.corruption()), at)?;
         Ok(bound.with_weights(self.model.weights_divergence(self.config.seed) / self.n as f64))
     }
 
@@ -258,6 +256,22 @@ impl Trainer {
     pub fn total_updates(&self) -> u64 {
         let per_epoch = self.batches.batches_per_epoch();
         self.config.budget.samples(self.config.batch, per_epoch) / self.config.batch as u64
+    }
+
+    /// Training samples at which the run ends.
+    pub fn total_samples(&self) -> u64 {
+        self.total_updates() * self.config.batch as u64
+    }
+
+    /// Whether the run ends by itself.
+    pub(crate) fn ends(&self) -> bool {
+        self.config.budget != Budget::UntilInterrupted
+    }
+
+    /// The corruption of inputs as it is at present.
+    pub(super) fn corruption(&self) -> CorruptionConfig {
+        let factor = self.config.noise_schedule.factor(self.samples(), self.total_samples());
+        self.config.model.corruption.get::<f32>().times(factor)
     }
 
     /// The configuration.

@@ -46,7 +46,7 @@ impl Trainer {
 
     fn step_here(&mut self, data: &Dataset) -> Result<Event> {
         let start = Instant::now();
-        let (update, m) = (self.updates, self.config.batch);
+        let update = self.updates;
         let gather =
             Gather { preprocess: &self.preprocess, images: &data.train.pixels, epoch: self.batches.epoch_of(update) };
         gather.rows(self.batches.rows(update), &mut self.x, self.threads)?;
@@ -67,7 +67,7 @@ impl Trainer {
         Ok(Event {
             updates: self.updates,
             samples: self.samples(),
-            total_samples: self.total_updates() * m as u64,
+            total_samples: self.total_samples(),
             epoch_end: self.updates.is_multiple_of(self.batches.batches_per_epoch()),
             minibatch,
             record,
@@ -77,7 +77,7 @@ impl Trainer {
     /// What this update does with the gradient.
     fn settings(&self, learned: Learned) -> StepSettings {
         let (config, n, m) = (&self.config, self.n, self.config.batch);
-        let (samples, total) = (self.updates * m as u64, self.total_updates() * m as u64);
+        let (samples, total) = (self.samples(), self.total_samples());
         StepSettings {
             scaling: Scaling {
                 scale: config.objective.scale(n, m),
@@ -96,19 +96,13 @@ impl Trainer {
     fn ascend(&mut self, learned: Learned) -> Result<Bound> {
         let (update, m, seed) = (self.updates, self.config.batch, self.config.seed);
         let settings = self.settings(learned);
-        let mut batch = Batch::from(&self.x);
         if !self.corrupted.is_empty() {
-            let total = self.total_updates() * m as u64;
-            let corruption = self
-                .config
-                .model
-                .corruption
-                .get::<f32>()
-                .times(self.config.noise_schedule.factor(update * m as u64, total));
+            let corruption = self.corruption();
             self.corrupted.copy_from_slice(&self.x);
             corruption.get().corrupt(&mut self.corrupted, &mut rng(seed, Stream::Corruption, update));
-            batch.input = &self.corrupted;
         }
+        let input = if self.corrupted.is_empty() { &self.x } else { &self.corrupted };
+        let batch = Batch { input, target: &self.x };
         self.ws.draw_noise(&self.model, m, &mut rng(seed, Stream::Noise, update))?;
         self.ws.draw_weights(&self.model, m, &mut rng(seed, Stream::Weights, update));
         self.ascent.step(&mut self.model, batch, &mut self.ws, &mut self.optimiser, settings)

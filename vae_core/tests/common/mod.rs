@@ -3,8 +3,9 @@
 
 use rand::Rng as _;
 use vae_core::config::{Budget, RecordAt, RunConfig};
-use vae_core::data::dataset::{DatasetConfig, DatasetKind, Limit};
+use vae_core::data::dataset::{Dataset, DatasetConfig, DatasetKind, Limit};
 use vae_core::rng::{Stream, rng};
+use vae_core::train::Trainer;
 
 /// x `[m, d]` in patches of zeros and of grey, of which about `share` is grey.
 pub fn images(m: usize, d: usize, share: f64, seed: u64) -> Vec<f32> {
@@ -21,6 +22,17 @@ pub fn small() -> RunConfig {
     (config.model.encoder, config.model.decoder) = (vec![5], vec![5]);
     (config.batch, config.record) = (25, RecordAt::Epochs(1));
     config
+}
+
+/// The same run to its end.
+pub fn train(config: &RunConfig, data: &Dataset) -> Trainer {
+    train_on_threads(config, data, 1)
+}
+
+pub fn train_on_threads(config: &RunConfig, data: &Dataset, threads: usize) -> Trainer {
+    let mut trainer = Trainer::new(config, data).unwrap().on_threads(threads).unwrap();
+    trainer.fit(data, &mut []).unwrap();
+    trainer
 }
 
 pub fn bits(values: &[f32]) -> Vec<u32> {

@@ -5,7 +5,7 @@
 mod download;
 mod part;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use vae_core::data::{DataFile, locate, verify_file};
@@ -50,19 +50,25 @@ const FREY_MIRRORS: [&str; 3] = [
 pub fn fetch(dir: &Path, what: &[Set]) -> Result<()> {
     let what = if what.is_empty() { &[Set::Mnist, Set::Frey] } else { what };
     for &file in what.iter().flat_map(|set| set.files()) {
-        let places = locate::find(file, &[dir.to_owned()])?;
-        if let Some(path) = places.iter().find(|path| verify_file(path, file).is_ok()).or(places.first()) {
-            match verify_file(path, file) {
-                Ok(()) => {
-                    eprintln!("{}: already there and verified", path.display());
-                    continue;
-                }
-                // The download replaces its own destination, but a file found elsewhere would still be found first.
-                Err(error) if *path != dir.join(file.destination()) => {
-                    bail!("{error}; remove that file, then fetch again");
-                }
-                Err(error) => eprintln!("{error}; downloading it again"),
+        let mut first_bad = None;
+        let is_whole = |path: &PathBuf| match verify_file(path, file) {
+            Ok(()) => true,
+            Err(error) => {
+                first_bad.get_or_insert((path.clone(), error));
+                false
             }
+        };
+        if let Some(path) = locate::find(file, &[dir.to_owned()])?.into_iter().find(is_whole) {
+            eprintln!("{}: already there and verified", path.display());
+            continue;
+        }
+        match first_bad {
+            // The download replaces its own destination, but a file found elsewhere would still be found first.
+            Some((path, error)) if path != dir.join(file.destination()) => {
+                bail!("{error}; remove that file, then fetch again");
+            }
+            Some((_, error)) => eprintln!("{error}; downloading it again"),
+            None => {}
         }
         download(file, dir).run(&Patience::default())?;
     }
