@@ -28,6 +28,23 @@ fn log_prior(prior: PriorConfig, z: f64) -> f64 {
     log_p[0]
 }
 
+#[test]
+fn log_likelihood_is_the_cross_entropy_of_the_decoded_means() {
+    let config = ModelConfig { encoder: vec![5], decoder: vec![5], latent: 2, ..ModelConfig::default() };
+    let model = Vae::<f32>::new(&config, 6, 3).unwrap();
+    let mut draws = rng(0, Stream::User, 0);
+    let x = ndarray::Array2::from_shape_fn((4, 6), |_| draws.random_range(0.0..1.0f32));
+    let z = ndarray::Array2::from_shape_fn((4, 2), |_| draws.random_range(-2.0..2.0f32));
+    let (found, p) = (model.log_likelihood(&x, &z).unwrap(), model.decode(&z).unwrap());
+    for (row, found) in found.iter().enumerate() {
+        let of = |(x, p): (&f32, &f32)| f64::from(x * p.ln() + (1.0 - x) * (1.0 - p).ln());
+        let expected: f64 = x.row(row).iter().zip(p.row(row)).map(of).sum();
+        assert!((found - expected).abs() < 1e-5 * expected.abs(), "{found} {expected}");
+    }
+    assert!(model.log_likelihood(&x, &z.slice(ndarray::s![..3, ..]).to_owned()).is_err());
+    assert!(model.log_likelihood(&(x * 2.0), &z).is_err());
+}
+
 proptest! {
     #[test]
     fn bernoulli_is_that_of_statrs(a in -20.0f64..20.0, one: bool) {

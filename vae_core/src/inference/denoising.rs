@@ -35,19 +35,18 @@ impl Vae<f32> {
         let (mut noise, mut z) = (vec![0.0f32; m * n_z], vec![0.0f32; m * n_z]);
         fill_normals(&mut noise, &mut rng(seed, Stream::Evaluation, 0));
         self.posterior().get().sample(&slice(heads[0].view()), self.shape(m, 1), &noise, &mut z);
-        let (mut log_pz, mut log_px) = (vec![0.0; m], vec![0.0; m]);
+        let mut log_pz = vec![0.0; m];
         self.prior().get().log_prob(&z, n_z, &mut log_pz);
         let mut codes = z.clone();
         self.to_codes(&mut codes);
-        let pixels = self.run_blocks(self.decoder(), &array(m, n_z, codes)?, "z [M, N_z]")?;
-        self.likelihood().get().log_prob(&slice(x.view()), &slice(pixels.view()), self.pixels(1), &mut log_px);
+        let log_px = self.log_likelihood(x, &array(m, n_z, codes)?)?;
         // the heads of a datapoint, adjacent, are a mixture as of a semi-implicit posterior: the first has drawn z, all share it
         let each: Vec<f32> = (0..m).flat_map(|i| heads.iter().flat_map(move |head| head.row(i).to_vec())).collect();
         let mixture = SemiImplicit { noise: 1, inner: draws as usize - 1 };
         let mut log_q = vec![0.0; m];
         mixture.log_prob(&each, self.shape(m, 1), Drawn { noise: &noise, z: &z }, &mut log_q);
         let terms = log_px.iter().zip(&log_pz).zip(&log_q);
-        let sum: f64 = terms.map(|((px, pz), q)| f64::from(*px) + f64::from(*pz) - f64::from(*q)).sum();
+        let sum: f64 = terms.map(|((px, pz), q)| px + f64::from(*pz) - f64::from(*q)).sum();
         Ok(sum / m as f64)
     }
 }

@@ -107,6 +107,21 @@ impl Vae<f32> {
         array(at.m, at.n_z, z)
     }
 
+    /// log p(x | z) `[M]` in nats of x `[M, D]` at codes z `[M, N_z]` as the decoder sees them; a Bernoulli decoder's cross-entropy is its negative.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if a shape does not fit, [`Error::Data`] for a value of x that the likelihood cannot have.
+    pub fn log_likelihood(&self, x: &Array2<f32>, z: &Array2<f32>) -> Result<Array1<f64>> {
+        self.check_pixels(x)?;
+        if z.nrows() != x.nrows() {
+            return Err(shape("z", [x.nrows(), self.latent()], z));
+        }
+        let head = self.run_blocks(self.decoder(), z, "z [M, N_z]")?;
+        let mut log_px = vec![0.0f32; x.nrows()];
+        self.likelihood().get().log_prob(&slice(x.view()), &slice(head.view()), self.pixels(1), &mut log_px);
+        Ok(log_px.into_iter().map(f64::from).collect())
+    }
+
     /// Squared error of each reconstruction, summed over pixels `[M]`, in the units of x; Fig. 7 shows its mean over images.
     ///
     /// # Errors
