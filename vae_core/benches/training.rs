@@ -6,7 +6,7 @@
 //! W1: MNIST 784-500-20-500-784, tanh, Bernoulli, M = 100, L = 1, L^B, AdaGrad; W1 bf16: its products in bf16. W2: Frey Face
 //! 560-200-10-200-560, Gaussian, (M, L). W3: the 32 models of Fig. 3, 2000 epochs, two side by side, estimated from a
 //! quarter of a second of each, in f32 and bf16. W4: the bound of 10,000 images, and log p(x) of 40 by 5000 importance samples. W5: the
-//! MNIST model with M = 20, L = 8 and each estimator. Real data where they are at hand, else the synthetic sets.
+//! MNIST model with M = 20, L = 8 and each estimator. W6: W1 by Adam, and with each extension (M = 100). Real data where they are at hand, else the synthetic sets.
 #![allow(missing_docs)]
 
 use std::hint::black_box;
@@ -16,6 +16,7 @@ use serde_json::json;
 use vae_core::prelude::*;
 use vae_core::threads;
 use vae_core::train::{Control, Event, Observer};
+use vae_core::weights::{Networks, Sampling};
 
 /// Rounds of a figure; its median is reported.
 const ROUNDS: usize = 9;
@@ -64,6 +65,12 @@ fn main() -> Result<()> {
             w5.insert(name.into(), figure.into());
         }
     }
+    let mut w6 = serde_json::Map::new();
+    for (name, config) in extensions(&w1_config(mnist.config)) {
+        if let Some(figure) = table.training(&format!("W6 {name}"), &config, &mnist, 1)? {
+            w6.insert(name.into(), figure.into());
+        }
+    }
     if table.wants("W3") {
         for (name, precision) in [("f32", Precision::F32), ("bf16", Precision::MixedBf16)] {
             if precision.check().is_err() {
@@ -87,7 +94,7 @@ fn main() -> Result<()> {
     if json {
         println!(
             "{}",
-            json!({"w1": w1, "w1_bf16": w1_bf16, "w2": w2, "w3_minutes": w3, "w5": w5, "fma_gflops": peaks[0], "memory_gb_s": peaks[1], "cpu": cpu()})
+            json!({"w1": w1, "w1_bf16": w1_bf16, "w2": w2, "w3_minutes": w3, "w5": w5, "w6": w6, "fma_gflops": peaks[0], "memory_gb_s": peaks[1], "cpu": cpu()})
         );
     }
     Ok(())
@@ -102,6 +109,43 @@ fn estimators() -> [(&'static str, Form); 5] {
         ("IW", Form::ImportanceWeighted),
         ("DReG", Form::DoublyReparameterised),
         ("score", score.into()),
+    ]
+}
+
+/// W1 by Adam, and what sections 5 to 9 change in it, by the names of `peers/extensions.py`.
+fn extensions(w1: &RunConfig) -> Vec<(&'static str, RunConfig)> {
+    let plain = w1.clone().optimiser(OptimiserConfig::adam(1e-3));
+    let with_a = plain.clone().estimator(estimators::A, 1);
+    let bayes = |networks, sampling| plain.clone().weights(weights::Gaussian { networks, sampling, ..Default::default() });
+    let semi = |inner| with_a.clone().posterior(posteriors::SemiImplicit { noise: 10, inner });
+    let mut ae = plain.clone().posterior(posteriors::Point::default());
+    let variance = Variance::Fixed { sd: 0.5f64.sqrt() };
+    ae.model.likelihood = likelihoods::Gaussian { mean: PixelMean::Sigmoid, variance }.into();
+    let sized = |c: &RunConfig, hidden: Vec<usize>, n_z| {
+        let mut c = c.clone().latent(n_z);
+        (c.model.encoder, c.model.decoder) = (hidden.clone(), hidden);
+        c
+    };
+    let deep = sized(&plain, vec![200, 200], 50);
+    let em = sized(&plain, vec![100], 3).algorithm(Algorithm::MonteCarloEm(MonteCarloEm::default()));
+    vec![
+        ("plain", plain.clone()),
+        ("autoencoder", ae),
+        ("local, decoder", bayes(Networks::Decoder, Sampling::Local)),
+        ("local, both", bayes(Networks::Both, Sampling::Local)),
+        ("one sample, decoder", bayes(Networks::Decoder, Sampling::Minibatch)),
+        ("one sample, both", bayes(Networks::Both, Sampling::Minibatch)),
+        ("pairs", with_a.clone().prior(priors::GaussianPair { sd: 0.1, start: None, over: 0 })),
+        ("Beta, logit-normal", with_a.clone().prior(priors::Beta::symmetric(0.3))),
+        ("Beta, Kumaraswamy", with_a.clone().prior(priors::Beta::symmetric(0.3)).posterior(posteriors::Kumaraswamy)),
+        ("masking", plain.corruption(corruption::Masking { level: 0.25 })),
+        ("semi-implicit 0", semi(0)),
+        ("semi-implicit 5", semi(5)),
+        ("semi-implicit 20", semi(20)),
+        ("importance weighted 5", deep.clone().estimator(estimators::ImportanceWeighted, 5)),
+        ("importance weighted 50", deep.clone().estimator(estimators::ImportanceWeighted, 50)),
+        ("doubly reparameterised 50", deep.estimator(estimators::DoublyReparameterised, 50)),
+        ("Monte Carlo EM", em),
     ]
 }
 
