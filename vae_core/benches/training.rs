@@ -115,7 +115,7 @@ fn estimators() -> [(&'static str, Form); 5] {
 /// W1 by Adam, and what sections 5 to 9 change in it, by the names of `peers/extensions.py`.
 fn extensions(w1: &RunConfig) -> Vec<(&'static str, RunConfig)> {
     let plain = w1.clone().optimiser(OptimiserConfig::adam(1e-3));
-    let with_a = plain.clone().estimator(estimators::A, 1);
+    let with_a = plain.clone().estimator(estimators::A, 1).evaluation(estimators::A, 1);
     let bayes = |networks, sampling| plain.clone().weights(weights::Gaussian { networks, sampling, ..Default::default() });
     let semi = |inner| with_a.clone().posterior(posteriors::SemiImplicit { noise: 10, inner });
     let mut ae = plain.clone().posterior(posteriors::Point::default());

@@ -299,7 +299,8 @@ def main():
     for name in [n for n in [*WORKS, "log p(x)"] if options.only in n]:
         theirs = log_px(images) if name == "log p(x)" else milliseconds(name, images, options.steps, options.blocks)
         own = ours.get(name, float("nan"))
-        print(f"| {name} | {own:.2f} | {theirs:.2f} | {own / theirs:.2f} | {own / ours.get('plain', float('nan')):.2f} |", flush=True)
+        of_plain = "" if name == "log p(x)" else f"{own / ours.get('plain', float('nan')):.2f}"
+        print(f"| {name} | {own:.2f} | {theirs:.2f} | {own / theirs:.2f} | {of_plain} |", flush=True)
 
 
 if __name__ == "__main__":
