@@ -116,7 +116,8 @@ fn estimators() -> [(&'static str, Form); 5] {
 fn extensions(w1: &RunConfig) -> Vec<(&'static str, RunConfig)> {
     let plain = w1.clone().optimiser(OptimiserConfig::adam(1e-3));
     let with_a = plain.clone().estimator(estimators::A, 1).evaluation(estimators::A, 1);
-    let bayes = |networks, sampling| plain.clone().weights(weights::Gaussian { networks, sampling, ..Default::default() });
+    let bayes =
+        |networks, sampling| plain.clone().weights(weights::Gaussian { networks, sampling, ..Default::default() });
     let semi = |inner| with_a.clone().posterior(posteriors::SemiImplicit { noise: 10, inner });
     let mut ae = plain.clone().posterior(posteriors::Point::default());
     let variance = Variance::Fixed { sd: 0.5f64.sqrt() };

@@ -28,6 +28,45 @@ fn log_prior(prior: PriorConfig, z: f64) -> f64 {
     log_p[0]
 }
 
+/// b near 0 puts nearly all mass at z = 1, beyond what 1 − z can hold: 1 − z = e^(−1000) and less.
+#[test]
+fn kumaraswamy_at_its_end_has_the_gradient_of_its_samples() {
+    let (q, of_f32) = (PosteriorConfig::from(Kumaraswamy), PosteriorConfig::from(Kumaraswamy));
+    let (q, of_f32, at) = (q.get::<f64>(), of_f32.get::<f32>(), Shape { m: 1, l: 1, n_z: 1 });
+    let sample = |head: &[f64], log_u: f64| {
+        let mut y = [0.0];
+        q.sample(head, at, &[log_u], &mut y);
+        y[0]
+    };
+    for (h_a, h_b, log_u) in
+        [(-3.0, -9.0, -1.0), (0.0, -6.0, -5.0), (2.0, -12.0, -0.5), (2.0, -4.0, -3.0), (-8.0, -8.0, -2.0)]
+    {
+        let head = [h_a, h_b];
+        let y = sample(&head, log_u);
+        let (mut found, mut both, mut log_q) = ([0.0; 2], [0.0; 2], [0.0]);
+        q.backward(&head, at, Drawn { noise: &[log_u], z: &[y] }, &[1.0], None, &mut found);
+        q.add_log_prob_gradient(&head, at, Drawn { noise: &[log_u], z: &[y] }, &[1.0], &mut both);
+        for k in 0..2 {
+            let moved = |by: f64| {
+                let mut head = head;
+                head[k] += by;
+                sample(&head, log_u)
+            };
+            let expected = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+            assert!((found[k] - expected).abs() < 1e-4 * (1.0 + expected.abs()), "{head:?}: {} {expected}", found[k]);
+        }
+        q.log_prob(&head, at, Drawn { noise: &[log_u], z: &[y] }, &mut log_q);
+        assert!(
+            y.is_finite() && log_q[0].is_finite() && both.iter().all(|g| g.is_finite()),
+            "{head:?}: {y} {log_q:?} {both:?}"
+        );
+        let (head, log_u) = (head.map(|h| h as f32), [log_u as f32]);
+        let mut found = [0.0f32; 2];
+        of_f32.backward(&head, at, Drawn { noise: &log_u, z: &[y as f32] }, &[1.0], None, &mut found);
+        assert!(found.iter().all(|g| g.is_finite()), "{head:?}: {found:?}");
+    }
+}
+
 #[test]
 fn log_likelihood_is_the_cross_entropy_of_the_decoded_means() {
     let config = ModelConfig { encoder: vec![5], decoder: vec![5], latent: 2, ..ModelConfig::default() };

@@ -29,6 +29,9 @@ const SHIFT: f64 = 0.541_324_854_612_918_1;
 /// Added to a and b, so that neither can be 0.
 const LEAST: f64 = 1e-3;
 
+/// Below it, log(1 − eˣ) is −eˣ to all digits.
+const FAR: f64 = -40.0;
+
 /// log(1 − eˣ) of x < 0.
 fn log_1m_exp(x: f64) -> f64 {
     if x > -std::f64::consts::LN_2 { (-x.exp_m1()).ln() } else { (-x.exp()).ln_1p() }
@@ -70,6 +73,8 @@ struct At {
     t: f64,
     /// log z.
     l: f64,
+    /// log(−log z), which has digits where log z has none left.
+    log_l: f64,
     /// log(1 − z).
     m: f64,
 }
@@ -79,8 +84,12 @@ impl At {
         let [a, b] = [head_a, head_b].map(|h| softplus(h.f64() + SHIFT) + LEAST);
         let slopes = [head_a, head_b].map(|h| sigmoid(h.f64() + SHIFT));
         let t = log_u.f64().min(-1e-300) / b;
-        let l = log_1m_exp(t) / a;
-        Self { a, b, slopes, t, l, m: log_1m_exp(l.min(-1e-300)) }
+        let log_power = log_1m_exp(t);
+        // log(1 − eᵗ) ≈ −eᵗ: with b near 0, t is far below what eᵗ can hold
+        let log_l = if t < FAR { t } else { (-log_power).ln() } - a.ln();
+        let l = log_power / a;
+        let m = if log_l < FAR { log_l } else { log_1m_exp(l.min(-1e-300)) };
+        Self { a, b, slopes, t, l, log_l, m }
     }
 
     fn log_q(&self) -> f64 {
@@ -95,7 +104,7 @@ impl At {
     /// ∂y/∂a and ∂y/∂b.
     fn path(&self) -> [f64; 2] {
         let ratio = self.t / self.power(); // −1 at t = 0
-        [-self.l * (-self.m).exp() / self.a, ratio * (self.t - self.m).exp() / (self.a * self.b)]
+        [(self.log_l - self.m).exp() / self.a, ratio * (self.t - self.m).exp() / (self.a * self.b)]
     }
 
     /// ∂ log q/∂y at fixed a and b.
@@ -106,7 +115,7 @@ impl At {
 
     /// ∂ log q/∂a and ∂/∂b at fixed y.
     fn score(&self) -> [f64; 2] {
-        let ratio = -((-self.l).ln() - self.t).exp(); // ℓ e^{−t}
+        let ratio = -(self.log_l - self.t).exp(); // ℓ e^{−t}
         [1.0 / self.a + self.l - (self.b - 1.0) * self.power() * ratio, 1.0 / self.b + self.t]
     }
 }
