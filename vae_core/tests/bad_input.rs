@@ -15,6 +15,8 @@ use vae_core::estimators::Estimator;
 use vae_core::likelihoods::{LikelihoodConfig, PixelMean};
 use vae_core::models::{ModelConfig, Vae};
 use vae_core::optim::Schedule;
+use vae_core::rng::{Stream, rng};
+use vae_core::step::Workspace;
 use vae_core::threads;
 use vae_core::train::Trainer;
 
@@ -86,6 +88,24 @@ fn a_model_that_is_not_finite_has_no_bound() {
     }
     let model = Vae::<f32>::new(&config, 9, 0).unwrap();
     assert!(matches!(model.kl_per_dimension(&Array2::zeros((0, 9))), Err(Error::Config { .. })));
+}
+
+#[test]
+fn noise_of_fewer_datapoints_is_not_taken_for_that_of_more() {
+    let config = |latent| ModelConfig { latent, encoder: vec![4], decoder: vec![4], ..ModelConfig::default() };
+    let [model, wider] = [2, 50].map(|latent| Vae::<f32>::new(&config(latent), 9, 0).unwrap());
+    let mut ws = Workspace::new(&model, &Estimator::default(), 4, false).unwrap();
+    let (x, mut draws) = (vec![0.5f32; 4 * 9], rng(0, Stream::User, 0));
+    let message = ws.value(&model, &x[..]).unwrap_err().to_string();
+    assert!(message.contains("draw_noise") && message.contains('8'), "{message}");
+    ws.draw_noise(&model, 3, &mut draws).unwrap();
+    assert!(matches!(ws.value(&model, &x[..]), Err(Error::Shape { what: "noise", .. })));
+    ws.value(&model, &x[..3 * 9]).unwrap();
+    assert!(ws.draw_noise(&model, 5, &mut draws).is_err() && ws.draw_noise(&wider, 4, &mut draws).is_err());
+    assert!(ws.set_noise(&[0.0; 9]).is_err());
+    // what the message advises
+    ws.draw_noise(&model, 4, &mut draws).unwrap();
+    ws.value(&model, &x[..]).unwrap();
 }
 
 #[test]

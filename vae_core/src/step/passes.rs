@@ -22,7 +22,7 @@ impl<F: Real> Workspace<F> {
     /// The estimate of the bound of a minibatch `[M, D]` with the noise in here, nats per datapoint.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the minibatch does not fit the model or the buffers.
+    /// [`Error::Shape`] if the minibatch does not fit the model or the buffers, or noise was drawn for fewer datapoints.
     pub fn value<'a>(&mut self, model: &Vae<F>, batch: impl Into<Batch<'a, F>>) -> Result<Bound> {
         let batch = batch.into();
         self.check(model, batch)?;
@@ -64,6 +64,11 @@ impl<F: Real> Workspace<F> {
                 expected: format!("1 to {} rows of {d} values", self.max_m),
                 found: format!("{} values, input {}", target.len(), input.len()),
             });
+        }
+        let noise = m * self.estimator.samples * model.head().noise;
+        if noise > self.drawn {
+            let expected = format!("{noise} values for {m} datapoints, by draw_noise or set_noise before the step");
+            return Err(Error::Shape { what: "noise", expected, found: self.drawn.to_string() });
         }
         self.m = m;
         self.encoded = m * model.head().rows(self.estimator.samples);

@@ -36,6 +36,8 @@ pub struct Workspace<F> {
     pub(super) decoder: Trace<F>,
     /// ε `[M·L, noise]`.
     pub(super) noise: Vec<F>,
+    /// So much of it is drawn.
+    pub(super) drawn: usize,
     /// z `[M·L, N_z]`, or its logit.
     pub(super) z: Vec<F>,
     /// z of a prior on (0, 1), as the decoder sees it; otherwise empty.
@@ -122,6 +124,7 @@ impl<F: Real> Workspace<F> {
             encoder,
             decoder,
             noise: buffer(true, rows * model.head().noise),
+            drawn: 0,
             z: buffer(true, latent),
             codes: buffer(model.prior().get::<F>().support() == Support::Unit, latent),
             prior: model.prior(),
@@ -208,6 +211,7 @@ impl<F: Real> Workspace<F> {
             found: format!("{values} values"),
         };
         model.posterior().get().draw(rng, self.noise.get_mut(..values).ok_or_else(other)?);
+        self.drawn = values;
         model.encoder().draw_injection(&mut self.encoder, m * model.head().rows(self.estimator.samples), rng);
         Ok(())
     }
@@ -224,6 +228,7 @@ impl<F: Real> Workspace<F> {
             found: noise.len().to_string(),
         };
         self.noise.get_mut(..noise.len()).ok_or_else(too_much)?.copy_from_slice(noise);
+        self.drawn = noise.len();
         Ok(())
     }
 
