@@ -219,6 +219,8 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
     use proptest::prelude::*;
 
+    use crate::data::mat::tests::LITTLE;
+
     fn gzip(content: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(content).unwrap();
@@ -277,6 +279,22 @@ mod tests {
         assert!(reason(&gzip(&with_header(10_000, &[0; 10_000]))).contains("SHA-256"));
         assert!(reason(&with_header(10_000, &[0; 9_999])).contains("truncated"));
         assert!(reason(&with_header(10_000, &[0; 10_001])).contains("oversized"));
+    }
+
+    #[test]
+    fn transposed_faces_are_told_their_shape_as_matlab_shows_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("frey.mat");
+        let faces = |rows: u32, columns: u32| LITTLE.matrix_of("ff", 9, &[rows, columns], (2, &vec![0; 1965 * 560]));
+        std::fs::write(&path, LITTLE.file(&[faces(1965, 560)])).unwrap();
+        let reason = verify_file(&path, DataFile::FreyFaces).unwrap_err().to_string();
+        assert!(
+            reason.contains("`ff` is 1965 × 560 where 560 × 1965 is needed") && reason.contains("ff = ff'"),
+            "{reason}"
+        );
+        // the remedy; what is left is that these are not Frey's faces
+        std::fs::write(&path, LITTLE.file(&[faces(560, 1965)])).unwrap();
+        assert!(verify_file(&path, DataFile::FreyFaces).unwrap_err().to_string().contains("SHA-256"));
     }
 
     proptest! {
