@@ -154,6 +154,18 @@ impl Results {
         self.kept(format!("{name} {what}"), || compute(&data.load()?))
     }
 
+    /// The same of neither model nor data, where it takes time.
+    ///
+    /// # Errors
+    /// Those of `compute`; otherwise as [`derive`](Self::derive).
+    pub fn computed<T: Serialize + DeserializeOwned>(
+        &mut self,
+        what: &str,
+        compute: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        self.kept(what.to_owned(), compute)
+    }
+
     /// Numbers of training, validation and test images.
     ///
     /// # Errors
