@@ -47,6 +47,20 @@ fn a_run_that_fails_is_named_and_does_not_stop_the_others() {
 }
 
 #[test]
+fn what_cannot_be_read_again_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    let open = || Results::at(Some(path.clone()), RunStore::at(folder.path())).unwrap();
+    let mut results = open();
+    let reason = results.computed("a ratio", || Ok(vec![f64::NAN])).unwrap_err().to_string();
+    assert!(reason.contains("a ratio") && reason.contains("use Option"), "{reason}");
+    // what the message advises, now and once more
+    assert_eq!(results.computed("a ratio", || Ok(vec![None, Some(0.1 + 0.2)])).unwrap(), [None, Some(0.1 + 0.2)]);
+    let made_again = || -> vae_core::Result<Vec<Option<f64>>> { panic!("it is kept") };
+    assert_eq!(open().computed("a ratio", made_again).unwrap(), [None, Some(0.1 + 0.2)]);
+}
+
+#[test]
 fn committed_results_stand_for_the_runs() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("notebooks/results/x.json");

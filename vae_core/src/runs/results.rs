@@ -193,7 +193,13 @@ impl Results {
             return serde_json::from_value(value.clone()).map_err(bad);
         }
         let made = make()?;
-        self.entries.derived.insert(key.clone(), serde_json::to_value(&made).map_err(bad)?);
+        let value = serde_json::to_value(&made).map_err(bad)?;
+        // JSON has neither NaN nor infinity: what would not be read again is not kept
+        serde_json::from_value::<T>(value.clone()).map_err(|e| {
+            let reason = format!("({key:?}) cannot be read again ({e}); for NaN and infinity use Option and None");
+            Error::config("what", reason)
+        })?;
+        self.entries.derived.insert(key, value);
         self.write()?;
         Ok(made)
     }
