@@ -7,10 +7,12 @@ mod targets;
 use std::fs;
 use std::path::Path;
 
+type Target = fn(&[u8]);
+
 #[test]
 fn no_input_of_the_corpus_is_a_panic() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
-    let all: [(&str, fn(&[u8])); 5] = [
+    let all: [(&str, Target); 5] = [
         ("idx", targets::idx),
         ("mat", targets::mat),
         ("gz", targets::gz),
