@@ -7,16 +7,13 @@ prints the mean log p(x) of the first test images, whose pixels are drawn once, 
 """
 
 import argparse
-import gzip
-import os
-from pathlib import Path
 
 import numpy as np
 import extensions as ex
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
-from work import data, works
+from work import data, mnist, works
 
 
 def xavier(p, seed):
@@ -24,13 +21,6 @@ def xavier(p, seed):
     rng = np.random.default_rng(seed)
     draw = lambda a: jnp.asarray(rng.normal(0, np.sqrt(2 / sum(a.shape)), a.shape), jnp.float32) if a.ndim == 2 else a
     return jax.tree.map(draw, p)
-
-
-def test_images():
-    for path in Path(os.environ["VAEB_DATA"]).rglob("t10k-images-idx3-ubyte*"):
-        raw = gzip.open(path).read() if path.name.endswith("gz") else path.read_bytes()
-        return np.frombuffer(raw, np.uint8, offset=16).reshape(-1, ex.D).astype(np.float32) / 256
-    raise SystemExit("no t10k-images-idx3-ubyte below VAEB_DATA")
 
 
 def main():
@@ -61,7 +51,10 @@ def main():
         log_w = ex.bernoulli(x, ex.forward(p["decoder"], z)) + jnp.sum(ex.log_normal(z) - ex.log_normal(z, mu, s), -1)
         return logsumexp(log_w) - jnp.log(5000)
 
-    test = test_images()[: options.tested]
+    test = mnist("t10k-images-idx3-ubyte")
+    if test is None:
+        raise SystemExit("no t10k-images-idx3-ubyte under VAEB_DATA or data/")
+    test = test[: options.tested]
     test = jnp.asarray(np.random.default_rng(0).random(test.shape) < test, jnp.float32)
     values = [float(log_px(x, jax.random.fold_in(key, i))) for i, x in enumerate(test)]
     print(f"K = {options.k}{', doubly reparameterised' if options.doubly else ''}, {options.samples} samples, seed {options.seed}: log p(x) of {len(values)} test images {np.mean(values):.2f}")

@@ -62,18 +62,25 @@ def initial(work, seed=1):
     return [draw(shape).astype(np.float32) for shape in work.shapes]
 
 
+def mnist(name):
+    """Grey values k/256 `[n, 784]` float32 of one of MNIST's files, or none where it is not found."""
+    folders = [Path(f) for f in [os.environ.get("VAEB_DATA")] if f] + [ROOT / "data"]
+    for folder in folders:
+        for name_there in [f"{name}.gz", name]:
+            for path in [folder / "mnist" / name_there, folder / name_there]:
+                if path.is_file():
+                    raw = gzip.open(path).read() if name_there.endswith("gz") else path.read_bytes()
+                    return np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 784).astype(np.float32) / np.float32(256)
+    return None
+
+
 @functools.cache
 def data(work):
     """`[n, d]` float32 in [0, 1], and where it comes from."""
     if work.bernoulli:
-        folders = [Path(f) for f in [os.environ.get("VAEB_DATA")] if f] + [ROOT / "data"]
-        for folder in folders:
-            for name in ["train-images-idx3-ubyte.gz", "train-images-idx3-ubyte"]:
-                for path in [folder / "mnist" / name, folder / name]:
-                    if path.is_file():
-                        raw = gzip.open(path).read() if name.endswith("gz") else path.read_bytes()
-                        pixels = np.frombuffer(raw, np.uint8, offset=16).reshape(-1, work.d)[: work.n]
-                        return pixels.astype(np.float32) / np.float32(256), "MNIST"
+        pixels = mnist("train-images-idx3-ubyte")
+        if pixels is not None:
+            return pixels[: work.n], "MNIST"
         return smooth_images(work.n, 28, 28, 0.19), "synthetic images, 19 % of the pixels not zero"
     return smooth_images(work.n, 28, 20, 1.0), "synthetic faces"
 
