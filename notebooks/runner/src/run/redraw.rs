@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use super::{figures::promised, names, places::Profile};
+use super::{
+    names::{self, Notebook},
+    places::Profile,
+};
 use crate::{
     checkout::{Checkout, absolute_paths},
     tool,
@@ -58,21 +61,19 @@ fn parse_width(text: &str) -> Result<f64, String> {
 /// # Errors
 /// A figure that no notebook draws, or that would not be readable; those of the notebooks and of the files.
 pub fn redraw(checkout: &Checkout, options: &Options) -> anyhow::Result<()> {
-    let mut wanted: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    let mut known = Vec::new();
-    for notebook in names::available(&checkout.notebooks())? {
-        let figures = promised(&notebook.path)?;
-        let here = options.ids.iter().map(String::as_str).filter(|id| figures.iter().any(|figure| figure == id));
-        wanted.entry(notebook.number().to_owned()).or_default().extend(here);
-        known.extend(figures);
-    }
-    if let Some(unknown) = options.ids.iter().find(|id| !known.contains(id)) {
-        bail!("no notebook draws a figure {unknown:?}; there are {}", known.join(", "));
+    let notebooks = names::available(&checkout.notebooks())?;
+    let committed = checkout.notebooks().join("figures");
+    let mut wanted: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for id in &options.ids {
+        let Some(notebook) = drawn_by(id, &notebooks).filter(|_| committed.join(format!("{id}.json")).exists()) else {
+            bail!("{id:?} is none of the figures in {}; name one without its extension", committed.display());
+        };
+        wanted.entry(notebook.number()).or_default().push(id);
     }
     let scratch = checkout.out().join("redrawn");
     let out = std::path::absolute(options.out.clone().unwrap_or_else(|| checkout.out().join("figures")))?;
     fs::create_dir_all(&out).with_context(|| format!("{} cannot be made", out.display()))?;
-    for (notebook, ids) in wanted.iter().filter(|(_, ids)| !ids.is_empty()) {
+    for (notebook, ids) in &wanted {
         println!("{notebook}: {} at {:.1} mm", ids.join(", "), options.width);
         let mut rerun = Command::new(env::current_exe()?);
         absolute_paths(&mut rerun)?;
@@ -89,6 +90,12 @@ pub fn redraw(checkout: &Checkout, options: &Options) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The notebook whose number the id begins with.
+fn drawn_by<'a>(id: &str, notebooks: &'a [Notebook]) -> Option<&'a Notebook> {
+    let begins = |notebook: &&Notebook| id.strip_prefix(notebook.number()).is_some_and(|rest| rest.starts_with('_'));
+    notebooks.iter().filter(begins).max_by_key(|notebook| notebook.number().len())
 }
 
 fn take(checkout: &Checkout, from: &Path, id: &str, format: Format, out: &Path) -> anyhow::Result<PathBuf> {
@@ -115,6 +122,14 @@ fn take(checkout: &Checkout, from: &Path, id: &str, format: Format, out: &Path) 
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_figure_is_of_the_notebook_that_its_id_begins_with() {
+        let names = ["03_variational_autoencoder", "04_1_manifolds", "04_2_samples"];
+        let notebooks = names.map(|name| Notebook { name: name.into(), path: PathBuf::new() });
+        assert_eq!(drawn_by("04_2_heatmaps", &notebooks).unwrap().name, names[2]);
+        assert!(drawn_by("04_heatmaps", &notebooks).is_none() && drawn_by("03", &notebooks).is_none());
+    }
 
     #[test]
     fn widths_have_units() {
