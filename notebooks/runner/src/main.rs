@@ -80,6 +80,11 @@ enum Command {
         #[arg(long)]
         pages: bool,
     },
+    /// Draw committed figures again for a page of another width, with text that can be read there
+    ///
+    /// `cargo notebooks figures 03_faces 04_2_grid --width 85mm --format pdf,png`. Executes the notebooks of these figures on their
+    /// stored results (a minute or two each); what is committed stays as it is.
+    Figures(run::redraw::Options),
     /// Open JupyterLab on the notebooks, reachable from this machine only, protected by its token
     Lab {
         /// Handed on to `jupyter lab`, for example `-- --no-browser --port 9999`
@@ -191,6 +196,10 @@ fn in_checkout(command: Command) -> anyhow::Result<ExitCode> {
             setup::ensure(&checkout)?;
             let out = out.unwrap_or_else(|| checkout.out().join("report"));
             run::report::report(&checkout, &std::path::absolute(out)?, pages)?;
+        }
+        Command::Figures(options) => {
+            setup::ensure(&checkout)?;
+            run::redraw::redraw(&checkout, &options)?;
         }
         Command::Lab { args } => {
             setup::ensure(&checkout)?;

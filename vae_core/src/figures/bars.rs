@@ -130,19 +130,23 @@ impl Bars {
     pub fn figure(self, provenance: Provenance) -> Result<Figure> {
         const SIDE: f64 = 12.0;
         const WIDEST: f64 = 860.0;
+        const NARROW: f64 = 380.0;
         const HEIGHT: f64 = 270.0;
         self.check()?;
-        let mut scene = Scene::new()?;
+        let mut scene = self.heading.scene()?;
+        let left = SIDE + 22.0 + self.y_axis().label_width(&scene).min(120.0);
+        let room = scene.room() - left - SIDE - 6.0;
+        let (widest, narrow) = (WIDEST.min(room), NARROW.min(room));
         let values = self.series.iter().flat_map(|s| &s.values).filter(|&&v| drawable(v));
         let labels: Vec<String> = values.map(|&v| theme::printed(v, self.decimals)).collect();
         let (groups, bars) = (self.groups.len() as f64, self.series.len() as f64);
         // Bars wide enough for their values; where these do not fit, narrower ones without values.
         let natural = (scene.face.widest(&labels, theme::NOTE) + 4.0).max(22.0);
         let between = |bar: f64| (0.8 * bar).max(1.0);
-        let printed = groups * (bars * natural + between(natural)) <= WIDEST;
-        let bar = if printed { natural } else { (WIDEST / groups / (bars + 0.8)).clamp(1.0, natural) };
+        let printed = groups * (bars * natural + between(natural)) <= widest;
+        let bar = if printed { natural } else { (widest / groups / (bars + 0.8)).clamp(1.0, natural) };
         let group_width = scene.face.widest(&self.groups, theme::TICK) + 10.0;
-        let width = (groups * (bars * bar + between(bar))).max(380.0).max((groups * group_width).min(WIDEST));
+        let width = (groups * (bars * bar + between(bar))).max(narrow).max((groups * group_width).min(widest));
         let step = width / groups;
         let bar = if printed { (step / (bars + 0.8)).clamp(bar, 48.0_f64.max(bar)) } else { bar };
 
@@ -150,7 +154,6 @@ impl Bars {
         let lines = names.iter().map(|name| name.lines().count()).max().unwrap_or(1).max(1) as f64;
         let below = 23.0 + LINE * theme::TICK * lines;
         let (x, y) = (Axis::places(names), self.y_axis());
-        let left = SIDE + 22.0 + y.label_width(&scene).min(120.0);
         let legend = self.legend();
         scene.width = (left + width + SIDE + 6.0).max(legend.width(&scene) + 2.0 * SIDE);
         let top = self.heading.draw_title(&mut scene);

@@ -152,10 +152,11 @@ impl Canvas {
         }
     }
 
-    /// The drawing of the given size in CSS pixels, as SVG.
-    pub(crate) fn svg(&self, (width, height): (u32, u32)) -> Result<String> {
+    /// The drawing of the given size in CSS pixels, as SVG that is shown `zoom` times as large.
+    pub(crate) fn svg(&self, (width, height): (u32, u32), zoom: f64) -> Result<String> {
+        let [shown_width, shown_height] = [width, height].map(|side| (f64::from(side) * zoom * 100.0).round() / 100.0);
         let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{shown_width}\" height=\"{shown_height}\" \
              viewBox=\"0 0 {} {}\" fill=\"none\" stroke-linejoin=\"round\" font-family=\"{FAMILY}\">\n\
              <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n",
             width * SCALE,

@@ -10,6 +10,7 @@ use plotters::style::text_anchor::HPos;
 use serde_json::{Value, json};
 
 use super::canvas::SCALE;
+use super::page::Page;
 use super::paths::figures_dir;
 use super::scene::Scene;
 use super::text::plain;
@@ -59,6 +60,8 @@ pub(crate) struct Heading {
     pub(crate) id: String,
     pub(crate) title: String,
     pub(crate) caption: String,
+    /// What it is to be as wide as; of none given, `VAEB_REDRAW` may have one.
+    pub(crate) page: Option<Page>,
 }
 
 /// The methods of a builder with a `heading`.
@@ -75,6 +78,12 @@ macro_rules! headed {
             self.heading.caption = caption.into();
             self
         }
+
+        /// Lays it out for a page so many millimetres wide, with text that can be read there.
+        pub fn page_width(mut self, millimetres: f64) -> Self {
+            self.heading.page = Some($crate::figures::page::Page { millimetres });
+            self
+        }
     };
 }
 pub(crate) use headed;
@@ -89,10 +98,21 @@ impl Heading {
         Error::Figure { id: self.id.clone(), reason: reason.into() }
     }
 
+    /// An empty drawing for the page.
+    pub(crate) fn scene(&self) -> Result<Scene> {
+        let page = self.page.map_or_else(|| Page::of(&self.id), |page| Ok(Some(page)))?;
+        if let Some(Page { millimetres }) = page.filter(|page| !page.is_one()) {
+            return Err(self.error(format!("a page {millimetres} mm wide is none; give 10 to 2000")));
+        }
+        let mut scene = Scene::new()?;
+        scene.page = page;
+        Ok(scene)
+    }
+
     /// Makes a narrow drawing as wide as a short line of its title; returns how far the rest moves to stay centred.
     pub(crate) fn widen(&self, scene: &mut Scene, width: f64) -> f64 {
         let title = scene.face.width(&self.title, theme::TITLE) + 26.0;
-        scene.width = width.max(title.min(380.0));
+        scene.width = width.max(title.min(scene.room().min(380.0)));
         0.5 * (scene.width - width)
     }
 
@@ -118,15 +138,21 @@ impl Heading {
                 scene.height += 16.0;
             }
         }
-        #[cfg(test)]
-        assert_eq!(scene.misplaced_texts(), Vec::<String>::new(), "{}", self.id);
         let of_this_figure = |error| match error {
             Error::Figure { id, reason } if id.is_empty() => self.error(reason),
             other => other,
         };
-        let (svg, bitmap) = (scene.to_svg().map_err(of_this_figure)?, scene.to_bitmap().map_err(of_this_figure)?);
-        let png = |zoom: u32| bitmap.shrink((SCALE / zoom) as usize).encode(f64::from(zoom)).map_err(of_this_figure);
-        let (inline_png, png) = (png(1)?, png(2)?);
+        let zoom = scene.page.map(|page| page.zoom(scene.width)).transpose().map_err(of_this_figure)?;
+        #[cfg(test)]
+        assert_eq!(scene.misplaced_texts(), Vec::<String>::new(), "{}", self.id);
+        let svg = scene.to_svg(zoom.unwrap_or(1.0));
+        let (svg, bitmap) = (svg.map_err(of_this_figure)?, scene.to_bitmap().map_err(of_this_figure)?);
+        let encode = |shrunk: u32, zoom: f64| {
+            let pixels = f64::from(SCALE / shrunk);
+            bitmap.shrink(shrunk as usize).encode(pixels / zoom).map_err(of_this_figure)
+        };
+        let inline_png = encode(SCALE, 1.0)?;
+        let png = zoom.map_or_else(|| encode(SCALE / 2, 1.0), |zoom| encode(1, zoom))?;
         let missing_glyphs = scene.missing_glyphs();
         let (title, data_note) = (plain(&self.title), plain(&data_note));
         let caption = match (plain(&self.caption), data_note.is_empty()) {

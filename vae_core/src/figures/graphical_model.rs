@@ -88,7 +88,7 @@ impl GraphicalModel {
         if self.nodes.is_empty() {
             return Err(self.heading.error("there is nothing to draw; add a variable"));
         }
-        let mut scene = Scene::new()?;
+        let mut scene = self.heading.scene()?;
         let last = |place: fn(&Node) -> f64| STEP * self.nodes.iter().map(place).fold(0.0, f64::max);
         let width = 2.0 * MARGIN + last(|node| node.column);
         self.heading.widen(&mut scene, width.max(270.0)); // the legend's width

@@ -105,7 +105,7 @@ impl Heatmap {
         const CELL: f64 = 30.0;
         const BELOW: f64 = 38.0;
         self.check()?;
-        let mut scene = Scene::new()?;
+        let mut scene = self.heading.scene()?;
         let cut = |labels: &[String]| -> Vec<String> {
             labels.iter().map(|label| scene.face.cut(label, theme::TICK, theme::LONGEST)).collect()
         };
@@ -122,7 +122,11 @@ impl Heatmap {
         let before = 24.0 + scene.face.widest(&rows, theme::TICK) + 8.0;
         let unit_width = if self.unit.is_empty() { 0.0 } else { 20.0 };
         let panel_width = before + width + 24.0 + bar_labels + unit_width + 14.0;
-        let side_by_side = if panel_width * self.panels.len() as f64 <= 1040.0 { self.panels.len() } else { 1 };
+        let side_by_side = if 2.0 * SIDE + panel_width * self.panels.len() as f64 <= scene.room().min(1064.0) {
+            self.panels.len()
+        } else {
+            1
+        };
         scene.width = 2.0 * SIDE + panel_width * side_by_side as f64;
         let top = self.heading.draw_title(&mut scene);
         let title_height = if self.panels.iter().all(|p| p.title.is_empty()) { 4.0 } else { 22.0 };

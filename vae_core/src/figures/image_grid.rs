@@ -5,7 +5,6 @@ use plotters::style::text_anchor::HPos;
 use serde_json::json;
 
 use super::figure::{Figure, Heading, headed};
-use super::scene::Scene;
 use super::theme;
 use crate::runs::provenance::Provenance;
 use crate::{Error, Result};
@@ -59,16 +58,19 @@ impl ImageGrid {
             let (expected, found) = (rows.to_string(), self.row_labels.len().to_string());
             return Err(Error::Shape { what: "row labels", expected, found });
         }
-        let (width, height) = (ZOOM * pixels.ncols() as f64, ZOOM * pixels.nrows() as f64);
-        let mut scene = Scene::new()?;
+        let mut scene = self.heading.scene()?;
         let labels: Vec<String> =
             self.row_labels.iter().map(|l| scene.face.cut(l, theme::LABEL, theme::LONGEST)).collect();
         let label_width = scene.face.widest(&labels, theme::LABEL);
         let left = (SIDE + if label_width > 0.0 { label_width + 8.0 } else { 0.0 }).ceil();
+        // Rows stay as high as their labels.
+        let least = if labels.is_empty() { 0.25 } else { ZOOM.min(1.2 * theme::LABEL / (self.height + GAP) as f64) };
+        let zoom = ZOOM.min((scene.room() - left - SIDE) / pixels.ncols() as f64).max(least);
+        let (width, height) = (zoom * pixels.ncols() as f64, zoom * pixels.nrows() as f64);
         let left = (left + self.heading.widen(&mut scene, left + width + SIDE)).floor();
         let top = self.heading.draw_title(&mut scene).ceil();
         for (row, label) in labels.iter().enumerate() {
-            let middle = top + ZOOM * ((row * (self.height + GAP)) as f64 + 0.5 * self.height as f64);
+            let middle = top + zoom * ((row * (self.height + GAP)) as f64 + 0.5 * self.height as f64);
             scene.text(label, (left - 8.0, middle), theme::LABEL, theme::INK, HPos::Right);
         }
         scene.image(pixels, [left, top, width, height]);

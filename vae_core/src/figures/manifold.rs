@@ -6,7 +6,6 @@ use serde_json::json;
 use super::axis::{Axis, Frame};
 use super::figure::{Figure, Heading, headed};
 use super::image_grid::mosaic;
-use super::scene::Scene;
 use super::theme;
 use crate::priors::PriorConfig;
 use crate::runs::provenance::Provenance;
@@ -61,17 +60,19 @@ impl Manifold {
     pub fn figure(self, provenance: Provenance) -> Result<Figure> {
         const LEFT: f64 = 70.0;
         const BELOW: f64 = 39.0;
+        const RIGHT: f64 = 22.0;
         let n = self.images.nrows().isqrt();
         if n * n != self.images.nrows() {
             let found = format!("{} images", self.images.nrows());
             return Err(Error::Shape { what: "manifold", expected: "n × n images".into(), found });
         }
         let pixels = mosaic(&self.heading, self.images.view(), (self.height, self.width), n, 0)?;
-        // About 560 pixels high.
+        let mut scene = self.heading.scene()?;
+        // About 560 pixels high, or as wide as a page has room for.
         let zoom = (560 / pixels.nrows()).max(1) as f64;
+        let zoom = zoom.min((scene.room() - LEFT - RIGHT) / pixels.ncols() as f64).max(0.25);
         let (width, height) = (zoom * pixels.ncols() as f64, zoom * pixels.nrows() as f64);
-        let mut scene = Scene::new()?;
-        let left = (LEFT + self.heading.widen(&mut scene, LEFT + width + 22.0)).floor();
+        let left = (LEFT + self.heading.widen(&mut scene, LEFT + width + RIGHT)).floor();
         let top = self.heading.draw_title(&mut scene).ceil();
         let z = self.prior.grid(n)?;
         let label = |(i, &z): (usize, &f64)| if labelled(i, n) { theme::fixed(z, 2) } else { String::new() };

@@ -14,6 +14,7 @@ mod heatmap;
 mod image_grid;
 mod legend;
 mod manifold;
+mod page;
 mod panels;
 mod paths;
 mod png;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use plotters::style::RGBColor;
 use serde_json::json;
 
-use super::axis::Frame;
+use super::axis::{Axis, Frame};
 use super::curves::LearningCurves;
 use super::figure::{Figure, Heading, headed};
 use super::legend::{Key, Legend, ROW};
@@ -84,21 +84,38 @@ impl Panels {
             return Err(self.heading.error("there is no panel to draw"));
         }
         self.panels.iter().try_for_each(LearningCurves::check)?;
-        let columns = self.columns.min(self.panels.len());
-        let (width, height) = match columns {
-            1 => (560.0, 330.0),
-            2 => (350.0, 250.0),
-            _ => (250.0, 210.0),
-        };
-        let mut scene = Scene::new()?;
-        let axes: Vec<_> = self.panels.iter().map(|panel| panel.axes((width, height))).collect();
-        let labels = axes.iter().map(|(_, y)| y.label_width(&scene)).fold(0.0, f64::max).min(120.0);
-        let colours = Colours::new(&self.panels);
-        let legend = colours.legend(&self.panels);
+        let mut scene = self.heading.scene()?;
         // One title of the vertical axis serves a row, unless the panels differ.
         let alike = self.panels.iter().all(|p| p.y_label == self.panels[0].y_label);
         let (y_title_width, first) = (if alike { 0.0 } else { 22.0 }, SIDE + 22.0);
-        let (legend_width, cell) = (legend.width(&scene), labels + width + GAP + y_title_width);
+        let labels_of =
+            |axes: &[(Axis, Axis)]| axes.iter().map(|(_, y)| y.label_width(&scene)).fold(0.0, f64::max).min(120.0);
+        let layout = |columns: usize| {
+            let (width, height) = match columns {
+                1 => (560.0, 330.0),
+                2 => (350.0, 250.0),
+                _ => (250.0, 210.0),
+            };
+            let axes: Vec<_> = self.panels.iter().map(|panel| panel.axes((width, height))).collect();
+            (columns, width, height, axes)
+        };
+        let beside = |labels: f64| labels + GAP + y_title_width;
+        let wide = |(columns, width, _, axes): &(usize, f64, f64, Vec<_>)| {
+            first + *columns as f64 * (beside(labels_of(axes)) + width) + SIDE
+        };
+        // As many columns as a page has room for, and there one panel as wide as it.
+        let most = self.columns.min(self.panels.len());
+        let fitting = (1..=most).rev().map(layout).find(|layout| wide(layout) <= scene.room());
+        let (columns, width, height, axes) = fitting.unwrap_or_else(|| {
+            let (columns, width, _, axes) = layout(1);
+            let width = (scene.room() - wide(&(columns, 0.0, 0.0, axes))).clamp(160.0, width);
+            let height = (0.7 * width).clamp(160.0, 330.0);
+            (columns, width, height, self.panels.iter().map(|panel| panel.axes((width, height))).collect())
+        });
+        let labels = labels_of(&axes);
+        let colours = Colours::new(&self.panels);
+        let legend = colours.legend(&self.panels);
+        let (legend_width, cell) = (legend.width(&scene), beside(labels) + width);
         scene.width = (first + columns as f64 * cell + SIDE).max(legend_width + 2.0 * SIDE);
         let top = self.heading.draw_title(&mut scene);
         let title_height = if self.panels.iter().any(|p| !p.heading.title.is_empty()) { 20.0 } else { 2.0 };

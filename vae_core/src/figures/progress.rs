@@ -38,7 +38,7 @@ impl CurveAndBar {
     }
 
     pub(crate) fn svg(&self) -> Result<String> {
-        self.0.to_svg()
+        self.0.to_svg(1.0)
     }
 
     /// For viewers that show no SVG.

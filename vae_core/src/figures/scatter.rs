@@ -10,7 +10,7 @@ use super::axis::{Axis, Frame, drawable};
 use super::figure::{Figure, Heading, headed};
 use super::legend::{Key, Legend};
 use super::png::failed;
-use super::scene::{Scene, quarters};
+use super::scene::quarters;
 use super::theme;
 use super::thin::thin_points;
 use crate::runs::provenance::Provenance;
@@ -76,10 +76,11 @@ impl Scatter {
         let ends = all.iter().fold([first.0, first.0, first.1, first.1], |[a, b, c, d], &(x, y)| {
             [a.min(x), b.max(x), c.min(y), d.max(y)]
         });
-        let unit = (ends[3] - ends[2]).max(ends[1] - ends[0]).max(1e-9) / HEIGHT;
-        let width = ((ends[1] - ends[0]) / unit).clamp(0.5 * HEIGHT, 1.4 * HEIGHT);
-        let height = ((ends[3] - ends[2]) / unit).clamp(0.5 * HEIGHT, HEIGHT);
-        let mut scene = Scene::new()?;
+        let mut scene = self.heading.scene()?;
+        let side = HEIGHT.min(scene.room() - 110.0).max(100.0);
+        let unit = (ends[3] - ends[2]).max(ends[1] - ends[0]).max(1e-9) / side;
+        let width = ((ends[1] - ends[0]) / unit).clamp(0.5 * side, 1.4 * side);
+        let height = ((ends[3] - ends[2]) / unit).clamp(0.5 * side, side);
         let x = Axis::linear(ends[0], ends[1], 0.03, (width / 60.0) as usize);
         let y = Axis::linear(ends[2], ends[3], 0.03, (height / 30.0) as usize);
         let labels = y.label_width(&scene);

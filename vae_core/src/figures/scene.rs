@@ -11,6 +11,7 @@ use plotters::prelude::{Color, DrawingArea, FontFamily, FontTransform, IntoFont,
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::canvas::{Canvas, LARGEST, Mark, SCALE};
+use super::page::Page;
 use super::png::{Bitmap, failed};
 use super::text::{LINE, Typeface, runs};
 use super::theme;
@@ -39,6 +40,8 @@ pub(crate) fn dashes<P: Clone>(
 pub(crate) struct Scene {
     pub(crate) width: f64,
     pub(crate) height: f64,
+    /// What it is fitted into, if anything.
+    pub(crate) page: Option<Page>,
     pub(crate) face: Typeface,
     canvas: Rc<RefCell<Canvas>>,
 }
@@ -48,7 +51,7 @@ impl Scene {
     pub(crate) fn new() -> Result<Self> {
         let face = Typeface::load()?;
         let canvas = Rc::new(RefCell::new(Canvas::new(face.clone())));
-        Ok(Self { width: 1.0, height: 1.0, face, canvas })
+        Ok(Self { width: 1.0, height: 1.0, page: None, face, canvas })
     }
 
     /// All of the canvas, for plotters.
@@ -109,6 +112,11 @@ impl Scene {
         top + LINE * size * lines.len() as f64
     }
 
+    /// How wide it may become.
+    pub(crate) fn room(&self) -> f64 {
+        self.page.map_or(f64::INFINITY, Page::room)
+    }
+
     /// The size in whole CSS pixels.
     fn size(&self) -> Result<(u32, u32)> {
         let fits = |side: f64| (1.0..=f64::from(LARGEST)).contains(&side);
@@ -119,8 +127,9 @@ impl Scene {
         Ok((self.width.ceil() as u32, self.height.ceil() as u32))
     }
 
-    pub(crate) fn to_svg(&self) -> Result<String> {
-        self.canvas.borrow().svg(self.size()?)
+    /// To be shown `zoom` times as large.
+    pub(crate) fn to_svg(&self, zoom: f64) -> Result<String> {
+        self.canvas.borrow().svg(self.size()?, zoom)
     }
 
     /// [`SCALE`] pixels for a CSS pixel.

@@ -37,7 +37,7 @@ fn scene(width: f64, height: f64) -> Scene {
 }
 
 fn figure(id: &str) -> Result<Figure> {
-    let heading = Heading { id: id.into(), title: "N_{z}".into(), caption: "Made up.".into() };
+    let heading = Heading { id: id.into(), title: "N_{z}".into(), caption: "Made up.".into(), page: None };
     heading.render(scene(160.0, 50.0), provenance(), json!({"values": [1.0, f64::NAN]}))
 }
 
@@ -110,8 +110,47 @@ fn wrong_input_is_a_typed_error() {
         refused(figure(id));
     }
     for (width, height) in [(0.0, 10.0), (1e9, 10.0), (f64::NAN, 1.0)] {
-        assert!(scene(width, height).to_svg().is_err());
+        assert!(scene(width, height).to_svg(1.0).is_err());
     }
+}
+
+#[test]
+fn every_kind_fits_a_narrow_page_and_is_as_wide_as_it() {
+    let panel = || LearningCurves::new("p").title("N_{z} = 3").curve(curve(&[-150.0, -140.0, -135.5]));
+    let panels = |n: usize| (0..n).fold(Panels::new("a").title("Lower bound while training"), |p, _| p.panel(panel()));
+    let cloud = Array2::from_shape_fn((50, 2), |(i, j)| (i as f32 + j as f32).sin());
+    let of = |mm: f64| {
+        vec![
+            panels(5).page_width(mm).figure(provenance()),
+            panel().page_width(mm).figure(provenance()),
+            bars(|b| b.series("train", vec![1.5, 2.5]).series("held out", vec![1.0, 2.0]).page_width(mm)),
+            heatmap(array![[1.5, 2.0], [3.0, -4.25]])
+                .panel("held out", array![[1.0, 2.0], [3.0, 4.0]])
+                .page_width(mm)
+                .figure(provenance()),
+            grid(Array2::zeros((60, 784)), (28, 28), 20)
+                .row_labels(["3", "5", "8"])
+                .page_width(mm)
+                .figure(provenance()),
+            Manifold::new("a", Array2::zeros((400, 784)), (28, 28)).page_width(mm).figure(provenance()),
+            Scatter::new("a").group("0", &cloud).unwrap().page_width(mm).figure(provenance()),
+        ]
+    };
+    for mm in [85.0, 178.0] {
+        let width = format!("width=\"{:.0}", mm / 25.4 * 96.0);
+        for (k, figure) in of(mm).into_iter().enumerate() {
+            let svg = figure.unwrap().svg;
+            assert!(svg.lines().next().unwrap().contains(&width[..9]), "{k} at {mm}: {}", &svg[..120]);
+        }
+    }
+    for (k, figure) in of(12.0).into_iter().enumerate() {
+        let said = figure.unwrap_err().to_string();
+        assert!(said.contains("give it at least"), "{k}: {said}");
+    }
+    let said = panel().page_width(f64::NAN).figure(provenance()).unwrap_err().to_string();
+    assert!(said.contains("10 to 2000"), "{said}");
+    // untouched where nobody names a page
+    assert!(panels(5).figure(provenance()).unwrap().svg.len() > 1000);
 }
 
 #[test]
@@ -266,7 +305,7 @@ fn a_drawing_is_the_same_in_svg_and_bitmap() {
     scene.rect([10.0, 20.0, 10.0, 10.0], theme::INK);
     scene.image(Array2::from_elem((1, 1), 7), [30.0, 20.0, 10.0, 10.0]);
     scene.dashed(&[(0.0, 1.0), (30.0, 1.0)], theme::INK, 1.0).unwrap();
-    let svg = scene.to_svg().unwrap();
+    let svg = scene.to_svg(1.0).unwrap();
     assert!(svg.contains("width=\"60\" height=\"40\"") && svg.contains("viewBox=\"0 0 240 160\""));
     assert!(svg.contains(">z</tspan>") && svg.contains("&lt; μ") && svg.contains("data:image/png;base64,"));
     // The dashes are one path.

@@ -19,6 +19,7 @@ use super::store::RunStore;
 use crate::config::{Grid, Profile, RunConfig};
 use crate::data::dataset::{Dataset, DatasetConfig};
 use crate::data::locate::project_root;
+use crate::environment;
 use crate::files::write_atomic;
 use crate::{Error, Result};
 
@@ -32,6 +33,8 @@ pub struct Results {
     asked: BTreeSet<String>,
     claims: Vec<Claim>,
     numbers: Vec<Number>,
+    /// While figures are redrawn for a page, the file is only read.
+    kept_as_they_are: bool,
 }
 
 /// What the file holds.
@@ -56,7 +59,8 @@ impl Results {
     /// [`Error::Config`] for an unknown profile; [`Error::Io`], [`Error::Checkpoint`] if the file cannot be read.
     pub fn open(notebook: &str, store: RunStore) -> Result<Self> {
         let path = project_root().join("notebooks").join("results").join(format!("{notebook}.json"));
-        Self::at((Profile::from_env()? == Profile::Report).then_some(path), store)
+        let results = Self::at((Profile::from_env()? == Profile::Report).then_some(path), store)?;
+        Ok(Self { kept_as_they_are: environment::variable("VAEB_REDRAW")?.is_some(), ..results })
     }
 
     /// Those of this file, or of none, whatever the profile.
@@ -65,7 +69,8 @@ impl Results {
     /// [`Error::Io`], [`Error::Checkpoint`] if the file cannot be read.
     pub fn at(path: Option<PathBuf>, store: RunStore) -> Result<Self> {
         let entries = path.as_deref().filter(|path| path.exists()).map(read).transpose()?.unwrap_or_default();
-        Ok(Self { store, path, entries, asked: BTreeSet::new(), claims: Vec::new(), numbers: Vec::new() })
+        let (asked, claims, numbers) = (BTreeSet::new(), Vec::new(), Vec::new());
+        Ok(Self { store, path, entries, asked, claims, numbers, kept_as_they_are: false })
     }
 
     /// The results of a grid, in its order: from the file, from the store, or trained. What was made is in the file even if others fail.
@@ -241,7 +246,7 @@ impl Results {
 
     /// One line an entry, so that a change is a line in a comparison.
     fn write(&self) -> Result<()> {
-        let Some(path) = &self.path else { return Ok(()) };
+        let Some(path) = self.path.as_ref().filter(|_| !self.kept_as_they_are) else { return Ok(()) };
         let text = format!(
             "{{\"runs\": {{\n{}\n}}, \"derived\": {{\n{}\n}}, \"claims\": [\n{}\n], \"numbers\": [\n{}\n]}}\n",
             lines(&self.entries.runs)?,

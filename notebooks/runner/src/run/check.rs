@@ -25,6 +25,7 @@ pub fn check(checkout: &Checkout, browser: Option<&Path>, only: &[String]) -> an
     };
     private_jupyter(checkout, &mut python);
     python.env("VAEB_CHECKOUT", checkout.root()).env("VAEB_KERNEL_SPECS", checkout.kernel_specs());
+    python.env("VAEB_RUNNER", std::env::current_exe()?);
     python.env("VAEB_KERNEL", kernel::NAME).current_dir(checkout.notebooks());
     let status =
         python.status().context("the Python environment does not start; `cargo notebooks clean` and run again")?;

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import jupyter_kernel_test
 
-from tested_kernel import BUILDS, CHECKOUT, KERNEL, SPECS, Kernel, folders, packages, processes, say, wait_until
+from tested_kernel import BUILDS, CHECKOUT, KERNEL, RUNNER, SPECS, Kernel, folders, packages, processes, say, wait_until
 
 LOAD = ':dep vae_core = { path = "../vae_core" }\nuse vae_core::prelude::*;'
 MARK = r"\u{1e}vaeb-live/1 "
@@ -292,6 +292,36 @@ class Processes(unittest.TestCase):
             evcxr = [line for line in processes(folder) if "--control_file" in line]
             os.kill(int(evcxr[0].split()[0]), signal.SIGKILL)
             self.assertEqual(kernel.finish(request, timeout=60).reply["ename"], "KernelEnded")
+
+
+class Runner(unittest.TestCase):
+    """What is started with `cargo notebooks` in a pipe, or for a figure."""
+
+    def rerun(self, *args, **options):
+        return subprocess.Popen([RUNNER, *args], cwd=CHECKOUT, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options)
+
+    def test_a_rerun_goes_on_when_its_reader_has_had_enough(self):
+        with tempfile.TemporaryDirectory() as out:
+            rerun = self.rerun("rerun", "01", "--profile", "smoke", "--out", out, stdout=subprocess.PIPE)
+            self.assertIn("Executing", rerun.stdout.readline())  # as `head -1`
+            rerun.stdout.close()
+            said = rerun.stderr.read()
+            self.assertEqual((rerun.wait(), said), (0, ""))
+            self.assertTrue((Path(out) / "01_introduction.ipynb").exists())
+
+    def test_a_figure_is_drawn_for_a_page(self):
+        with tempfile.TemporaryDirectory() as out:
+            figures = lambda width: self.rerun(
+                "figures", "01_posteriors", "--width", width, "--format", "svg,png,pdf", "--profile", "smoke", "--out", out, stdout=subprocess.DEVNULL
+            )
+            narrow = figures("20mm")
+            self.assertIn("give it at least", narrow.stderr.read())
+            self.assertEqual((narrow.wait(), os.listdir(out)), (1, []))
+            said = (of_a_column := figures("85mm")).stderr.read()
+            self.assertEqual(of_a_column.wait(), 0, said)
+            self.assertIn('width="321.26"', (Path(out) / "01_posteriors.svg").read_text()[:200])
+            # 85 mm in points, in the PDF's own words
+            self.assertRegex((Path(out) / "01_posteriors.pdf").read_bytes(), rb"MediaBox \[0 0 24[01]")
 
 
 class Editing(unittest.TestCase):

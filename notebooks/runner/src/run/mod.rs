@@ -7,6 +7,7 @@ pub mod lab;
 pub mod names;
 pub mod places;
 mod progress;
+pub mod redraw;
 pub mod report;
 pub mod rerun;
 pub mod sweep;

@@ -1,13 +1,17 @@
 //! The runs of a notebook, or of a list, without the notebook: on this machine, or part by part on several.
 use std::{
     env, fs,
+    io::{self, Read},
     path::PathBuf,
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Output, Stdio},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
 use vae_core::Error;
 use vae_core::config::Grid;
+use vae_core::kernel::Training;
 use vae_core::live::Screen;
 use vae_core::runs::RunStore;
 
@@ -76,9 +80,16 @@ pub fn sweep(checkout: &Checkout, options: &Options) -> anyhow::Result<ExitCode>
     let [notebook] = &notebook[..] else { bail!("{what:?} are several notebooks: name one") };
     // a notebook asks for more when it has seen the first
     loop {
-        let Some(grid) = ask(checkout, notebook.number(), options.profile)? else {
-            eprintln!("{}: every run is stored", notebook.name);
-            return Ok(ExitCode::SUCCESS);
+        let grid = match ask(checkout, notebook.number(), options.profile)? {
+            Answer::Wants(grid) => grid,
+            Answer::HasAll => {
+                eprintln!("{}: every run is stored", notebook.name);
+                return Ok(ExitCode::SUCCESS);
+            }
+            Answer::Interrupted => {
+                eprintln!("{}: interrupted before it had asked for all; what is trained is stored", notebook.name);
+                return Ok(ExitCode::from(AGAIN));
+            }
         };
         let code = act(&grid, options)?;
         if options.list || options.part.slice.is_some() || options.part.index.is_some() || code != ExitCode::SUCCESS {
@@ -87,8 +98,15 @@ pub fn sweep(checkout: &Checkout, options: &Options) -> anyhow::Result<ExitCode>
     }
 }
 
-/// What a notebook asks for and does not get; none if it has all.
-fn ask(checkout: &Checkout, notebook: &str, profile: Profile) -> anyhow::Result<Option<Grid>> {
+/// What a notebook says that is executed without training.
+enum Answer {
+    Wants(Grid),
+    HasAll,
+    Interrupted,
+}
+
+/// What a notebook asks for and does not get.
+fn ask(checkout: &Checkout, notebook: &str, profile: Profile) -> anyhow::Result<Answer> {
     let folder = checkout.out().join("sweep");
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let list = folder.join("runs.json");
@@ -99,12 +117,41 @@ fn ask(checkout: &Checkout, notebook: &str, profile: Profile) -> anyhow::Result<
     absolute_paths(&mut rerun)?;
     rerun.current_dir(checkout.root()).env("VAEB_LIST", &list);
     rerun.args(["rerun", notebook, "--profile", profile.name(), "--out"]).arg(&folder);
-    let output = rerun.output().context("the notebook cannot be executed")?;
+    let Some(output) = output_unless_interrupted(rerun).context("the notebook cannot be executed")? else {
+        return Ok(Answer::Interrupted);
+    };
     match (list.exists(), output.status.success()) {
-        (true, _) => Ok(Some(Grid::read(&list)?)),
-        (false, true) => Ok(None),
+        (true, _) => Ok(Answer::Wants(Grid::read(&list)?)),
+        (false, true) => Ok(Answer::HasAll),
         (false, false) => bail!("{}", String::from_utf8_lossy(&output.stderr).trim()),
     }
+}
+
+/// What a program says to its end, or none if SIGINT comes first, which ends it.
+fn output_unless_interrupted(mut command: Command) -> io::Result<Option<Output>> {
+    let asking = Training::begin();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let mut said = child.stderr.take();
+    let listener = thread::spawn(move || {
+        let mut stderr = Vec::new();
+        said.as_mut().map_or(Ok(0), |pipe| pipe.read_to_end(&mut stderr)).map(|_| stderr)
+    });
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if asking.interrupted() {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(Duration::from_millis(50));
+    };
+    if asking.interrupted() {
+        return Ok(None);
+    }
+    let stderr = listener.join().map_err(|_| io::Error::other("nobody listened"))??;
+    Ok(Some(Output { status, stdout: Vec::new(), stderr }))
 }
 
 /// Lists or trains a part.
@@ -134,6 +181,20 @@ fn act(grid: &Grid, options: &Options) -> anyhow::Result<ExitCode> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn an_interrupt_ends_the_program_that_is_waited_for() {
+        let begun = std::time::Instant::now();
+        let of = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            output_unless_interrupted(command).unwrap()
+        };
+        assert_eq!(of("echo no >&2; exit 3").unwrap().stderr, b"no\n");
+        // the shell interrupts this process, as a queue does, and goes on
+        assert!(of("kill -INT $PPID; exec sleep 60").is_none());
+        assert!(begun.elapsed() < Duration::from_secs(30));
+    }
 
     #[test]
     fn parts_are_counted_from_one() {

@@ -13,6 +13,7 @@ from jupyter_client.manager import KernelManager
 CHECKOUT = Path(os.environ["VAEB_CHECKOUT"])
 SPECS = os.environ["VAEB_KERNEL_SPECS"]
 KERNEL = os.environ["VAEB_KERNEL"]
+RUNNER = os.environ["VAEB_RUNNER"]
 BUILDS = CHECKOUT / "target" / "evcxr"
 # Real runs are kept for the reader; these are not.
 RUNS = tempfile.mkdtemp(prefix="vaeb-runs-")

@@ -28,6 +28,7 @@ fn a_line_of_the_protocol_in_a_caption_is_text() {
         id: "a".into(),
         title: "A".into(),
         caption: "one\nEVCXR_END_CONTENT\nEVCXR_BEGIN_CONTENT text/html\n<script>".into(),
+        page: None,
     };
     let figure = heading.render(scene(160.0, 50.0), Provenance::default(), json!({})).unwrap();
     let bundle = figure.display_bundle();
