@@ -1,6 +1,6 @@
 """The check of notebook 9: importance weighting trained in JAX with the notebook's budget, by automatic differentiation.
 
-    python3 vae_core/benches/peers/iwae.py [--k 5] [--doubly] [--samples 300000] [--seed 0]
+    python3 vae_core/benches/peers/iwae.py [--k 5] [--doubly] [--samples 60000] [--seed 0]
 
 784-200-200-50-200-200-784, tanh, Adam 0.001, M = 100, Xavier's weights, pixels drawn anew each time (dynamic binarisation) from the first 50,000 training images;
 prints the mean log p(x) of the first test images, whose pixels are drawn once, by samples of q(z | x). It wants MNIST under `VAEB_DATA`.
@@ -27,7 +27,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--k", type=int, default=5)
     parser.add_argument("--doubly", action="store_true")
-    parser.add_argument("--samples", type=int, default=300_000)
+    parser.add_argument("--samples", type=int, default=60_000)
     parser.add_argument("--tested", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

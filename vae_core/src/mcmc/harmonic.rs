@@ -28,7 +28,6 @@ pub fn log_evidence(z: &[f64], log_joint: &[f64], n: usize) -> Result<f64> {
         let found = format!("{} values, {samples} log-densities", z.len());
         return Err(Error::Shape { what: "z [samples, n]", expected, found });
     }
-    let not_finite = || Error::NonFinite { step: 0, quantity: "samples of the posterior".into(), value: f64::NAN };
     let q = Normal::of(&z[..half * n], n).ok_or_else(not_finite)?;
     let mut inverse = LogMeanExp::default();
     for (z, log_joint) in z.chunks_exact(n).zip(log_joint).skip(half) {
@@ -37,15 +36,21 @@ pub fn log_evidence(z: &[f64], log_joint: &[f64], n: usize) -> Result<f64> {
     Ok(-inverse.value())
 }
 
+pub(crate) fn not_finite() -> Error {
+    Error::NonFinite { step: 0, quantity: "samples of the posterior".into(), value: f64::NAN }
+}
+
 /// A Gaussian by its mean and the Cholesky factor of its covariance.
-struct Normal {
+pub(crate) struct Normal {
     mean: DVector<f64>,
     factor: Cholesky<f64, Dyn>,
+    /// Its standard deviations, of those of the covariance.
+    width: f64,
 }
 
 impl Normal {
     /// That of the moments of some rows; none if they are not finite.
-    fn of(z: &[f64], n: usize) -> Option<Self> {
+    pub(crate) fn of(z: &[f64], n: usize) -> Option<Self> {
         let z = DMatrix::from_row_slice(z.len() / n, n, z);
         let mean = z.row_mean().transpose();
         let mut covariance = DMatrix::zeros(n, n);
@@ -55,13 +60,24 @@ impl Normal {
         }
         let jitter = JITTER * covariance.trace() / n as f64 + f64::MIN_POSITIVE;
         covariance += DMatrix::identity(n, n) * jitter;
-        Some(Self { mean, factor: covariance.cholesky()? })
+        Some(Self { mean, factor: covariance.cholesky()?, width: 1.0 })
     }
 
-    fn log_density(&self, z: &[f64]) -> f64 {
-        let offset = DVector::from_column_slice(z) - &self.mean;
-        let square = offset.dot(&self.factor.solve(&offset));
-        -0.5 * (LOG_2PI * z.len() as f64 + self.factor.ln_determinant() + square)
+    /// The same, so many times as wide.
+    pub(crate) fn wider(self, by: f64) -> Self {
+        Self { width: self.width * by, ..self }
+    }
+
+    /// Where N(0, I)'s draw lies in it.
+    pub(crate) fn at(&self, noise: &[f64]) -> Vec<f64> {
+        let offset = self.factor.l() * DVector::from_column_slice(noise) * self.width;
+        (&self.mean + offset).iter().copied().collect()
+    }
+
+    pub(crate) fn log_density(&self, z: &[f64]) -> f64 {
+        let (offset, n) = (DVector::from_column_slice(z) - &self.mean, z.len() as f64);
+        let square = offset.dot(&self.factor.solve(&offset)) / self.width.powi(2);
+        -0.5 * (LOG_2PI * n + self.factor.ln_determinant() + square) - n * self.width.ln()
     }
 }
 
