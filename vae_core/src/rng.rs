@@ -38,7 +38,7 @@ pub enum Stream {
     Svi = 11,
     /// ε of a sample of gradients; index = draw.
     Gradient = 12,
-    /// ε of importance samples for log p(x); index = datapoint.
+    /// ε of importance samples for log p(x); index = datapoint, or the number of datapoints for those that all draw at once.
     Marginal = 13,
     /// ζ of the weights while training: index = update; of samples of them elsewhere: 2³⁵ + number of the sample.
     Weights = 14,
