@@ -28,7 +28,7 @@ def main():
     parser.add_argument("--k", type=int, default=5)
     parser.add_argument("--doubly", action="store_true")
     parser.add_argument("--samples", type=int, default=60_000)
-    parser.add_argument("--tested", type=int, default=200)
+    parser.add_argument("--tested", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     base = ex.weighted(options.k, options.doubly) if options.k > 1 else ex.gaussian_vae
