@@ -101,9 +101,11 @@ impl Vae<f32> {
         for start in 0..STARTS {
             prior.get().draw(n, &mut rng(seed, Stream::Prior, start), &mut z);
             joint.log_density(&z, &mut log_p, &mut gradient)?;
-            for i in (0..m).filter(|&i| log_p[i] > most[i]).collect::<Vec<_>>() {
-                most[i] = log_p[i];
-                best[i * n..(i + 1) * n].copy_from_slice(&z[i * n..(i + 1) * n]);
+            for i in 0..m {
+                if log_p[i] > most[i] {
+                    most[i] = log_p[i];
+                    best[i * n..(i + 1) * n].copy_from_slice(&z[i * n..(i + 1) * n]);
+                }
             }
         }
         Ok(best)

@@ -27,14 +27,12 @@ use crate::{Error, Result};
 #[derive(Clone, Debug)]
 pub struct Results {
     store: RunStore,
-    /// The file; none but for the `report` profile.
+    /// The file that is written; none but for the `report` profile, and none while figures are redrawn for a page.
     path: Option<PathBuf>,
     entries: Entries,
     asked: BTreeSet<String>,
     claims: Vec<Claim>,
     numbers: Vec<Number>,
-    /// While figures are redrawn for a page, the file is only read.
-    kept_as_they_are: bool,
 }
 
 /// What the file holds.
@@ -60,7 +58,8 @@ impl Results {
     pub fn open(notebook: &str, store: RunStore) -> Result<Self> {
         let path = project_root().join("notebooks").join("results").join(format!("{notebook}.json"));
         let results = Self::at((Profile::from_env()? == Profile::Report).then_some(path), store)?;
-        Ok(Self { kept_as_they_are: environment::variable("VAEB_REDRAW")?.is_some(), ..results })
+        let redrawn = environment::variable("VAEB_REDRAW")?.is_some();
+        Ok(if redrawn { Self { path: None, ..results } } else { results })
     }
 
     /// Those of this file, or of none, whatever the profile.
@@ -69,8 +68,7 @@ impl Results {
     /// [`Error::Io`], [`Error::Checkpoint`] if the file cannot be read.
     pub fn at(path: Option<PathBuf>, store: RunStore) -> Result<Self> {
         let entries = path.as_deref().filter(|path| path.exists()).map(read).transpose()?.unwrap_or_default();
-        let (asked, claims, numbers) = (BTreeSet::new(), Vec::new(), Vec::new());
-        Ok(Self { store, path, entries, asked, claims, numbers, kept_as_they_are: false })
+        Ok(Self { store, path, entries, asked: BTreeSet::new(), claims: Vec::new(), numbers: Vec::new() })
     }
 
     /// The results of a grid, in its order: from the file, from the store, or trained. What was made is in the file even if others fail.
@@ -246,7 +244,7 @@ impl Results {
 
     /// One line an entry, so that a change is a line in a comparison.
     fn write(&self) -> Result<()> {
-        let Some(path) = self.path.as_ref().filter(|_| !self.kept_as_they_are) else { return Ok(()) };
+        let Some(path) = &self.path else { return Ok(()) };
         let text = format!(
             "{{\"runs\": {{\n{}\n}}, \"derived\": {{\n{}\n}}, \"claims\": [\n{}\n], \"numbers\": [\n{}\n]}}\n",
             lines(&self.entries.runs)?,

@@ -1,7 +1,7 @@
 //! Committed figures for someone else's paper: drawn again from the stored results, for a page of another width.
 use std::{
     collections::BTreeMap,
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -11,11 +11,9 @@ use anyhow::{Context, bail};
 use super::{
     names::{self, Notebook},
     places::Profile,
+    rerun::aside,
 };
-use crate::{
-    checkout::{Checkout, absolute_paths},
-    tool,
-};
+use crate::{checkout::Checkout, tool};
 
 /// What makes a PDF of a drawing, by typst's Python package, as for the report.
 const PROGRAM: &str = include_str!("redraw.py");
@@ -75,10 +73,8 @@ pub fn redraw(checkout: &Checkout, options: &Options) -> anyhow::Result<()> {
     fs::create_dir_all(&out).with_context(|| format!("{} cannot be made", out.display()))?;
     for (notebook, ids) in &wanted {
         println!("{notebook}: {} at {:.1} mm", ids.join(", "), options.width);
-        let mut rerun = Command::new(env::current_exe()?);
-        absolute_paths(&mut rerun)?;
-        rerun.current_dir(checkout.root()).env("VAEB_REDRAW", format!("{}mm:{}", options.width, ids.join(",")));
-        rerun.args(["rerun", notebook, "--profile", options.profile.name(), "--out"]).arg(&scratch);
+        let mut rerun = aside(checkout, notebook, options.profile, &scratch)?;
+        rerun.env("VAEB_REDRAW", format!("{}mm:{}", options.width, ids.join(",")));
         let output = rerun.stdin(Stdio::null()).output().context("the notebook cannot be executed")?;
         if !output.status.success() {
             bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
@@ -99,22 +95,20 @@ fn drawn_by<'a>(id: &str, notebooks: &'a [Notebook]) -> Option<&'a Notebook> {
 }
 
 fn take(checkout: &Checkout, from: &Path, id: &str, format: Format, out: &Path) -> anyhow::Result<PathBuf> {
-    let name = |extension: &str| format!("{id}.{extension}");
-    let (extension, pdf) = match format {
-        Format::Svg => ("svg", false),
-        Format::Png => ("png", false),
-        Format::Pdf => ("svg", true),
+    let extension = match format {
+        Format::Svg => "svg",
+        Format::Png => "png",
+        Format::Pdf => "pdf",
     };
-    let source = from.join(name(extension));
-    if pdf {
-        let target = out.join(name("pdf"));
+    let target = out.join(format!("{id}.{extension}"));
+    if format == Format::Pdf {
         fs::write(from.join("DejaVuSans.ttf"), dejavu::sans::regular())?;
         let mut python = Command::new(checkout.venv_bin("python"));
-        tool::run("making a PDF", python.arg("-c").arg(PROGRAM).args([&source, &target]))?;
-        return Ok(target);
+        tool::run("making a PDF", python.arg("-c").arg(PROGRAM).args([&from.join(format!("{id}.svg")), &target]))?;
+    } else {
+        let source = from.join(format!("{id}.{extension}"));
+        fs::copy(&source, &target).with_context(|| format!("{} cannot be written", target.display()))?;
     }
-    let target = out.join(name(extension));
-    fs::copy(&source, &target).with_context(|| format!("{} cannot be written", target.display()))?;
     Ok(target)
 }
 

@@ -1,6 +1,6 @@
 //! Executes notebooks headless: starts `execute.py`, judges every cell, checks the promised figures.
 use std::{
-    fs,
+    env, fs,
     io::IsTerminal,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -77,6 +77,15 @@ pub fn rerun(checkout: &Checkout, notebooks: &[Notebook], options: &Options) -> 
         eprintln!("{} of {} notebooks failed: {}", failed.len(), notebooks.len(), failed.join(", "));
     }
     Ok(failed.is_empty())
+}
+
+/// This program, to execute a notebook into another folder, for what a variable of the environment has it do.
+pub fn aside(checkout: &Checkout, notebook: &str, profile: Profile, out: &Path) -> anyhow::Result<Command> {
+    let mut rerun = Command::new(env::current_exe()?);
+    absolute_paths(&mut rerun)?;
+    rerun.current_dir(checkout.root());
+    rerun.args(["rerun", notebook, "--profile", profile.name(), "--out"]).arg(out);
+    Ok(rerun)
 }
 
 /// Executes one notebook and saves it.

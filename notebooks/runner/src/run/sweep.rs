@@ -1,6 +1,6 @@
 //! The runs of a notebook, or of a list, without the notebook: on this machine, or part by part on several.
 use std::{
-    env, fs,
+    fs,
     io::{self, Read},
     path::PathBuf,
     process::{Command, ExitCode, Output, Stdio},
@@ -15,12 +15,8 @@ use vae_core::kernel::Training;
 use vae_core::live::Screen;
 use vae_core::runs::RunStore;
 
-use super::names;
-use crate::{
-    checkout::{Checkout, absolute_paths},
-    run::places::Profile,
-    say,
-};
+use super::{names, places::Profile, rerun::aside};
+use crate::{checkout::Checkout, say};
 
 /// Interrupted, with checkpoints: to be started again. It is sysexits' EX_TEMPFAIL, which queues know.
 const AGAIN: u8 = 75;
@@ -113,10 +109,8 @@ fn ask(checkout: &Checkout, notebook: &str, profile: Profile) -> anyhow::Result<
     if list.exists() {
         fs::remove_file(&list)?;
     }
-    let mut rerun = Command::new(env::current_exe()?);
-    absolute_paths(&mut rerun)?;
-    rerun.current_dir(checkout.root()).env("VAEB_LIST", &list);
-    rerun.args(["rerun", notebook, "--profile", profile.name(), "--out"]).arg(&folder);
+    let mut rerun = aside(checkout, notebook, profile, &folder)?;
+    rerun.env("VAEB_LIST", &list);
     let Some(output) = output_unless_interrupted(rerun).context("the notebook cannot be executed")? else {
         return Ok(Answer::Interrupted);
     };
